@@ -1,0 +1,44 @@
+//! What both sides of CamelidCoin share: the encoding, the chain, the contracts, the integer
+//! arithmetic and RASTiC.
+//!
+//! Each module is one *room*; a room imports only rooms above it in this list. All of it is pure: no
+//! clock, no random source, no file, no socket, no global, no logging. Time and randomness come in as
+//! arguments, everything stored goes through a small trait. That is what lets one rule be tested by a
+//! thousand simulated nodes, run in a browser page, and be fuzzed.
+//!
+//! `no_std` with `alloc`; the feature `import` adds the model importers and the float evaluation path,
+//! which need the standard library.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(any(feature = "std", test))]
+extern crate std;
+
+pub mod units;
+
+pub mod encode;
+
+pub mod hash;
+
+pub mod keys;
+
+pub mod transaction;
+
+pub mod script;
+
+pub mod block;
+
+pub mod model;
+
+pub mod job;
+
+pub mod rastic;
+
+pub mod contract;
+
+pub mod chain;
+
+pub mod pool;
+
+pub mod message;
