@@ -1,0 +1,26 @@
+# CamelidCoin. `make` alone lists what there is.
+# Build results go to ~/.cache/camelid/target, outside the checkout; CARGO_TARGET_DIR names another place.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo test lint no-std
+
+help: ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
+
+setup: ## Check the tools; install what is missing and say so
+	@sh scripts/setup.sh
+
+build: setup ## Build the node, `camelid`
+	@sh scripts/build.sh
+
+demo: build ## A prompt paid for, answered and checked between three processes: make demo MODEL=path
+	@MODEL="$(MODEL)" sh scripts/demo.sh
+
+test: setup ## Format, lints, unit, property and end-to-end tests, and the no_std check
+	@sh scripts/test.sh
+
+lint: setup ## Format and lints alone
+	@sh scripts/lint.sh
+
+no-std: setup ## Check that core builds without the standard library
+	@sh scripts/no-std.sh

@@ -1,0 +1,6 @@
+#!/bin/sh
+# Builds the node. The first build compiles some 350 crates: several minutes; later ones take seconds.
+. "$(dirname "$0")/env.sh"
+say "building camelid in $CARGO_TARGET_DIR"
+cargo build --locked -p camelid-node
+say "built $CARGO_TARGET_DIR/debug/camelid"

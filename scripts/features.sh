@@ -1,0 +1,3 @@
+#!/bin/sh
+# The features that lints and tests switch on.
+echo camelid-core/import

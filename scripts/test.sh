@@ -1,0 +1,31 @@
+#!/bin/sh
+# Everything that must be green, cheapest first. Ends with the skipped tests by name and the sum of all runs.
+. "$(dirname "$0")/env.sh"
+
+sh scripts/lint.sh
+
+logs=$(mktemp -d)
+trap 'rm -rf "$logs"' EXIT
+# A test that cannot run appends "SKIPPED name: reason" to this file (camelid_test_support::skipped).
+export CAMELID_SKIPPED_LOG="$logs/skipped"
+: > "$CAMELID_SKIPPED_LOG"
+
+say "tests"
+{
+    cargo test --locked --workspace --no-fail-fast --features "$(sh scripts/features.sh)" 2>&1 && echo 0 > "$logs/status" ||
+        echo "$?" > "$logs/status"
+} | tee "$logs/output"
+status=$(cat "$logs/status")
+
+std=0
+sh scripts/no-std.sh || std=$?
+
+skipped=$(grep -c . "$CAMELID_SKIPPED_LOG" || true)
+[ "$skipped" = 0 ] || { echo; sort "$CAMELID_SKIPPED_LOG"; }
+echo
+awk -v skipped="$skipped" '
+    /^test result:/ { gsub(";", ""); for (i = 2; i <= NF; i++) n[$i] += $(i - 1) }
+    END { printf "%d passed, %d failed, %d skipped\n", n["passed"] - skipped, n["failed"], skipped + n["ignored"] }
+' "$logs/output"
+[ "$status" = 0 ] || die "tests failed (cargo test ended with $status): their names stand above"
+[ "$std" = 0 ] || die "core does not build without the standard library: see above"
