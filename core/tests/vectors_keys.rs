@@ -1,13 +1,11 @@
 //! Public vectors: Wycheproof (ECDSA on secp256k1 as Bitcoin uses it, ECDH, ChaCha20-Poly1305) and BIP39.
 
-mod common;
-
 use camelid_core::hash::{Hash32, sha256};
 use camelid_core::keys::{ExtendedKey, KeyError, Mnemonic, PublicKey, SecretKey, Signature};
 use serde_json::Value;
 
 fn load(test: &str, name: &str) -> Option<Value> {
-    let path = common::shared_data(test, &format!("vectors/{name}"))?;
+    let path = camelid_test_support::shared_data(test, &format!("vectors/{name}"))?;
     let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     Some(serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display())))
 }

@@ -1,7 +1,9 @@
 //! Transactions: the paper's fields in the paper's order (section 2.3), their ids and signature hash.
 
+mod builder;
 mod sighash;
 
+pub use builder::TransactionBuilder;
 pub use sighash::SignatureHasher;
 
 use crate::encode::{Decode, DecodeError, Encode, Reader, put_bytes, put_varint, put_vec};
@@ -74,6 +76,32 @@ impl Sequence {
     pub const FINAL: Sequence = Sequence(0xffff_ffff);
     /// No relative lock, lock time on.
     pub const NO_RELATIVE_LOCK: Sequence = Sequence(0xffff_fffe);
+
+    /// A relative lock of so many blocks.
+    pub const fn blocks(blocks: u16) -> Self {
+        Sequence(blocks as u32)
+    }
+
+    /// The relative lock that this number asks for (BIP68), whatever the transaction's version.
+    pub const fn relative_lock(self) -> Option<RelativeLock> {
+        const OFF: u32 = 1 << 31;
+        const TIME: u32 = 1 << 22;
+        let amount = self.0 as u16;
+        match self.0 {
+            n if n & OFF != 0 => None,
+            n if n & TIME != 0 => Some(RelativeLock::Time(amount)),
+            _ => Some(RelativeLock::Blocks(amount)),
+        }
+    }
+}
+
+/// How old a coin must be before an input may spend it (BIP68).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RelativeLock {
+    /// So many blocks after the block that made the coin.
+    Blocks(u16),
+    /// So many times 512 seconds of median time past after that block's.
+    Time(u16),
 }
 
 impl Encode for Sequence {
@@ -133,6 +161,9 @@ pub struct Transaction {
 }
 
 impl Transaction {
+    /// Lock times below count blocks, the others seconds since 1970.
+    pub const LOCK_TIME_THRESHOLD: u32 = 500_000_000;
+
     /// The version of all transactions so far.
     pub const VERSION: u32 = 1;
 
