@@ -39,6 +39,8 @@ pub mod contract;
 
 pub mod chain;
 
-pub mod pool;
-
 pub mod message;
+
+pub mod deal;
+
+pub mod pool;

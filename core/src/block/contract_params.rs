@@ -16,8 +16,6 @@ pub struct ContractParams {
     pub min_reveal: u32,
     /// The longest that any of these periods may be.
     pub max_period: u32,
-    /// The furthest that a settlement's valid-until height may lie above the block that confirms it.
-    pub max_settlement_lead: u32,
     /// The most tokens in a prompt.
     pub max_prompt_tokens: u32,
     /// The most tokens in an answer.
@@ -47,8 +45,6 @@ impl ContractParams {
         min_reveal: 8,
         // Four weeks of two-minute blocks: no mistake in the terms locks money for longer.
         max_period: 20_160,
-        // Two weeks: a half-signed settlement that is kept back dies, and the node's stake coin with it no longer.
-        max_settlement_lead: 10_080,
         // Longer than the longest context of the models that we can run; bounds what a weight can be.
         max_prompt_tokens: 131_072,
         max_answer_tokens: 131_072,

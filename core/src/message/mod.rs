@@ -1,1 +1,15 @@
-//! (being written)
+//! The wire messages (paper 2.1.2; `docs/protocol.md`, "Messages").
+//!
+//! An [`Envelope`] has the paper's header and is signed by its sender's peer key; it is broadcast, or addressed to
+//! one peer and forwarded by full nodes. A [`Request`] goes to a neighbour, which answers with a [`Response`].
+
+mod envelope;
+mod payload;
+mod request;
+
+pub use envelope::{Envelope, EnvelopeError, MAX_ENVELOPE_BYTES, MAX_HOPS, peer_address, peer_key};
+pub use payload::{Ciphertext, CiphertextRequest, Payload, Topic, Undeliverable};
+pub use request::{ChainStatus, MAX_BLOCKS_PER_REQUEST, MAX_HEADERS_PER_RESPONSE, MAX_LOCATOR, Request, Response};
+
+#[cfg(test)]
+mod tests;

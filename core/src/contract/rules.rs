@@ -1,0 +1,73 @@
+//! The rules of wallets and nodes around a contract, each number with its reason. Never consensus: the consensus
+//! numbers are in `block::params`.
+
+use crate::block::NetworkParams;
+use crate::job::Periods;
+use crate::units::{Amount, Height, Network};
+
+/// How deep a settlement must lie to count as buried: "buried = max(2, W+S settled in that block over the subsidy,
+/// rounded up) blocks". Undoing a block must cost a miner more than the money that it settles.
+pub fn buried_blocks(settled_in_block: Amount, subsidy: Amount) -> u32 {
+    let over = settled_in_block.0.div_ceil(subsidy.0.max(1));
+    u32::try_from(over).unwrap_or(u32::MAX).max(2)
+}
+
+/// The numbers that a wallet and a node go by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WalletRules {
+    /// The periods that a wallet puts into its jobs.
+    pub periods: Periods,
+    /// Blocks on top of the settlement's inputs, itself included, before the node takes it for safe: c.
+    pub release_depth: u32,
+    /// How many blocks before the end of the reveal period a node reveals on chain if no close came: long enough
+    /// for the reveal to be mined although a few blocks leave it out.
+    pub reveal_margin: u32,
+    /// Blocks that a settlement must have left when a pool takes it: one that confirms in its last blocks invites
+    /// a reorganisation that kills it.
+    pub settlement_least_left: u32,
+    /// Blocks that a settlement must have left for the key to be released before it is buried.
+    pub release_least_left: u32,
+    /// Blocks on top of the valid-until height, or of another spend of its coin, before a settlement counts as dead.
+    pub dead_depth: u32,
+    /// How far ahead a wallet sets a job's valid-until height.
+    pub job_lifetime: u32,
+    /// The least age, in blocks, of a stake coin: a stake must have been worth keeping before the job came.
+    pub stake_age: u32,
+    /// Seconds between the turns of two nodes for one job (d).
+    pub turn_seconds: u32,
+    /// Seconds that a node gets from the assignment to the testament before the client passes it over; each
+    /// hundred tokens of the limit add one.
+    pub testament_seconds: u32,
+    /// Seconds between two sendings of a message that nobody has answered.
+    pub resend_seconds: u32,
+}
+
+impl WalletRules {
+    /// For a network: "a day by default (dev: the minimum) on every unilateral path, because a closed tab or a
+    /// rebooting node must not lose money".
+    pub fn for_network(network: &NetworkParams) -> Self {
+        let shortest = Periods::shortest(&network.contract);
+        let dev = network.network == Network::Dev;
+        // 720 blocks of 120 seconds.
+        let day = Periods { reveal: 720, contest: 720, grace: 720, evidence: 720 };
+        WalletRules {
+            periods: if dev { shortest } else { day },
+            release_depth: 2,
+            reveal_margin: 4,
+            settlement_least_left: 10,
+            release_least_left: 20,
+            dead_depth: 10,
+            // Dev blocks take two seconds: 300 are ten minutes, as 30 blocks are an hour on the others.
+            job_lifetime: if dev { 300 } else { 60 },
+            stake_age: if dev { 1 } else { 10 },
+            turn_seconds: if dev { 1 } else { 5 },
+            testament_seconds: 60,
+            resend_seconds: if dev { 2 } else { 10 },
+        }
+    }
+
+    /// Whether a settlement mined at `at` is buried at `tip`: its block counts as the first of the buried blocks.
+    pub fn is_buried(&self, at: Height, tip: Height, settled_in_block: Amount, subsidy: Amount) -> bool {
+        tip >= at && tip.since(at) + 1 >= buried_blocks(settled_in_block, subsidy)
+    }
+}

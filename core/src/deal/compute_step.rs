@@ -1,0 +1,154 @@
+//! What a compute node does next.
+
+use super::{Action, ComputeDeal, Facts, Position};
+use crate::contract::{Move, Signer, State, Terms, finalize, reveal};
+use crate::hash::tagged_hash;
+use crate::job::{CIPHERTEXT_SECONDS, JobDelivery, JobStatus, Signed};
+use crate::keys::{SecretKey, seal};
+use crate::transaction::{OutPoint, TxOut};
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+impl ComputeDeal {
+    /// Says what to do now. Call it after everything that arrived, after every block, and every second or so.
+    /// `node` is the secret of the stake coin's key.
+    pub fn step(&mut self, node: &SecretKey, facts: &Facts<'_>) -> Vec<Action> {
+        let mut actions = Vec::new();
+        if self.over {
+            return actions;
+        }
+        if self.testament.is_none() {
+            self.before_testament(facts, &mut actions);
+            return actions;
+        }
+        let next = facts.next();
+        match self.track.position(facts.tip, facts.rules, facts.network) {
+            Position::Nowhere => self.unsettled(node, facts, &mut actions),
+            Position::In { terms, outpoint, output, since, .. } => {
+                self.settled(&terms, node, facts, &mut actions);
+                let periods = terms.periods;
+                match terms.state {
+                    State::Settlement => {
+                        let reveal_from = (periods.reveal as u32).saturating_sub(facts.rules.reveal_margin);
+                        // "A node reveals on chain 4 blocks before the reveal period ends if no close came."
+                        if next >= since.plus(reveal_from) && self.close.is_none() {
+                            actions.extend(self.reveal(outpoint, &output, &terms, node, facts));
+                        } else if let (Some(close), true) = (self.close.clone(), self.move_due(facts)) {
+                            actions.push(Action::Publish(Box::new(close)));
+                        }
+                    }
+                    State::Demanded if next < since.plus(periods.grace as u32) => {
+                        actions.extend(self.reveal(outpoint, &output, &terms, node, facts));
+                    }
+                    State::Revealed if next >= since.plus(periods.contest as u32) && self.move_due(facts) => {
+                        let tx = finalize(outpoint, &output, &terms, Signer::Node, node, facts.network);
+                        actions.push(Action::Publish(Box::new(tx)));
+                    }
+                    _ => {}
+                }
+            }
+            Position::Ended(ending) => {
+                let status = if ending.by == Move::Claim { JobStatus::Slashed } else { JobStatus::Closed };
+                self.timeline.reach(status, facts.now, facts.tip);
+                self.over = ending.buried;
+            }
+        }
+        actions
+    }
+
+    fn due(&mut self, facts: &Facts<'_>) -> bool {
+        let due = facts.now.0 >= self.last_sent.0.saturating_add(facts.rules.resend_seconds);
+        if due {
+            self.last_sent = facts.now;
+        }
+        due
+    }
+
+    /// The same for transactions, so that a message does not hold one up.
+    fn move_due(&mut self, facts: &Facts<'_>) -> bool {
+        let due = facts.now.0 >= self.last_moved.0.saturating_add(facts.rules.resend_seconds);
+        if due {
+            self.last_moved = facts.now;
+        }
+        due
+    }
+
+    fn before_testament(&mut self, facts: &Facts<'_>, actions: &mut Vec<Action>) {
+        let params = &self.create.params;
+        // The client passes a node over after this long; nothing is bound before the testament.
+        let patience = facts.rules.testament_seconds + params.max_tokens / 100;
+        if self.coin_spent_elsewhere || facts.now.0 >= self.accepted_at.0.saturating_add(patience) {
+            self.over = true;
+            self.timeline.reach(JobStatus::Expired, facts.now, facts.tip);
+            return;
+        }
+        if self.private.is_some() && !self.computing {
+            self.computing = true;
+            actions.push(Action::Compute);
+        } else if self.private.is_none() && self.due(facts) {
+            actions.push(Action::Broadcast(self.accept.clone().into()));
+        }
+    }
+
+    /// The settlement is not in the chain.
+    fn unsettled(&mut self, node: &SecretKey, facts: &Facts<'_>, actions: &mut Vec<Action>) {
+        let params = &self.create.params;
+        // "… treats it as dead only when that height is 10 deep or its coin's other spend is buried."
+        if facts.next() > params.valid_until.plus(facts.rules.dead_depth) || self.coin_spent_elsewhere {
+            self.over = true;
+            self.timeline.reach(JobStatus::Expired, facts.now, facts.tip);
+            return;
+        }
+        if let Some(settlement) = self.settlement.clone() {
+            if self.due(facts) {
+                actions.push(Action::Publish(Box::new(settlement)));
+                // The release rule said that this settlement is as good as mined.
+                if self.released {
+                    actions.extend(self.delivery(node, facts));
+                }
+            }
+            return;
+        }
+        let patience = facts.rules.testament_seconds + CIPHERTEXT_SECONDS + params.max_tokens / 100;
+        let waiting = facts.now.0 < self.accepted_at.0.saturating_add(patience);
+        if waiting && self.due(facts) {
+            actions.extend(self.testament.clone().map(|t| Action::Broadcast(t.into())));
+        }
+    }
+
+    /// The settlement is in the chain: hands over the key, again and again until the client closes.
+    fn settled(&mut self, terms: &Terms, node: &SecretKey, facts: &Facts<'_>, actions: &mut Vec<Action>) {
+        let deep = self
+            .track
+            .settled_at()
+            .is_some_and(|at| facts.tip >= at && facts.tip.since(at) + 1 >= facts.rules.release_depth);
+        let open = matches!(terms.state, State::Settlement | State::Demanded) && self.close.is_none();
+        if (deep || self.released) && open && self.due(facts) {
+            actions.extend(self.delivery(node, facts));
+        }
+    }
+
+    fn delivery(&mut self, node: &SecretKey, facts: &Facts<'_>) -> Option<Action> {
+        let (job_id, settlement) = (self.id(), self.settlement_id()?);
+        let drawn = tagged_hash("camelid/job/delivery-key", &[&node.to_bytes(), &job_id.0, &settlement.0]);
+        let ephemeral = SecretKey::from_bytes(drawn.0).ok()?;
+        let context = JobDelivery::context(&job_id, &settlement);
+        let sealed_key = seal(&self.create.params.job_key, &ephemeral, &context, &self.key);
+        let body = JobDelivery { job_id, settlement, sealed_key };
+        let payload = Signed::sign(body, node, facts.network.network).into();
+        self.timeline.reach(JobStatus::Delivered, facts.now, facts.tip);
+        Some(Action::Send(self.create.params.client_peer.clone(), payload))
+    }
+
+    fn reveal(
+        &mut self,
+        contract: OutPoint,
+        output: &TxOut,
+        terms: &Terms,
+        node: &SecretKey,
+        facts: &Facts<'_>,
+    ) -> Option<Action> {
+        self.move_due(facts)
+            .then(|| Action::Publish(Box::new(reveal(contract, output, terms, self.key, node, facts.network))))
+    }
+}

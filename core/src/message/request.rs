@@ -1,0 +1,148 @@
+//! What neighbours ask each other.
+
+use super::Envelope;
+use crate::block::{Block, Header};
+use crate::encode::{Decode, DecodeError, Encode, Reader, put_vec};
+use crate::encode_struct;
+use crate::hash::{BlockHash, Hash32};
+use crate::units::{Height, Timestamp};
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+/// The most hashes in a block locator.
+pub const MAX_LOCATOR: usize = 64;
+/// The most headers in one response.
+pub const MAX_HEADERS_PER_RESPONSE: usize = 2000;
+/// The most blocks asked for at once.
+pub const MAX_BLOCKS_PER_REQUEST: usize = 16;
+/// The most messages of the pools in one response.
+const MAX_POOL_MESSAGES: usize = 4096;
+
+/// Where a node's chain stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChainStatus {
+    /// The first block: tells networks and forks of the rules apart.
+    pub genesis: BlockHash,
+    /// The last block.
+    pub tip: BlockHash,
+    /// Its height.
+    pub height: Height,
+    /// The node's clock.
+    pub time: Timestamp,
+}
+encode_struct!(ChainStatus { genesis, tip, height, time });
+
+/// A question to a neighbour.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// Where does your chain stand? With the asker's own.
+    Status(ChainStatus),
+    /// The headers after the last of these hashes that you know.
+    Headers(Vec<BlockHash>),
+    /// These blocks.
+    Blocks(Vec<BlockHash>),
+    /// What is in your pools: loose transactions and open jobs.
+    Pools,
+    /// Deliver this message, or pass it on.
+    Forward(Box<Envelope>),
+}
+
+/// A neighbour's answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Response {
+    /// Where its chain stands.
+    Status(ChainStatus),
+    /// Headers in order.
+    Headers(Vec<Header>),
+    /// The blocks that it has, in the order asked.
+    Blocks(Vec<Block>),
+    /// Messages in its pools.
+    Pools(Vec<Envelope>),
+    /// The message was taken.
+    Forwarded,
+    /// Nobody there knows the receiver of this message.
+    NoRoute(Hash32),
+    /// Too busy, or asked too often.
+    Busy,
+}
+
+impl Encode for Request {
+    fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Request::Status(s) => {
+                out.push(1);
+                s.encode(out);
+            }
+            Request::Headers(locator) => {
+                out.push(2);
+                put_vec(locator, out);
+            }
+            Request::Blocks(hashes) => {
+                out.push(3);
+                put_vec(hashes, out);
+            }
+            Request::Pools => out.push(4),
+            Request::Forward(envelope) => {
+                out.push(5);
+                envelope.encode(out);
+            }
+        }
+    }
+}
+
+impl Decode for Request {
+    fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(match u8::decode(r)? {
+            1 => Request::Status(Decode::decode(r)?),
+            2 => Request::Headers(r.vec("locator", MAX_LOCATOR)?),
+            3 => Request::Blocks(r.vec("block hashes", MAX_BLOCKS_PER_REQUEST)?),
+            4 => Request::Pools,
+            5 => Request::Forward(Box::new(Decode::decode(r)?)),
+            other => return Err(DecodeError::InvalidValue { what: "request", value: other as u64 }),
+        })
+    }
+}
+
+impl Encode for Response {
+    fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Response::Status(s) => {
+                out.push(1);
+                s.encode(out);
+            }
+            Response::Headers(headers) => {
+                out.push(2);
+                put_vec(headers, out);
+            }
+            Response::Blocks(blocks) => {
+                out.push(3);
+                put_vec(blocks, out);
+            }
+            Response::Pools(messages) => {
+                out.push(4);
+                put_vec(messages, out);
+            }
+            Response::Forwarded => out.push(5),
+            Response::NoRoute(id) => {
+                out.push(6);
+                id.encode(out);
+            }
+            Response::Busy => out.push(7),
+        }
+    }
+}
+
+impl Decode for Response {
+    fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(match u8::decode(r)? {
+            1 => Response::Status(Decode::decode(r)?),
+            2 => Response::Headers(r.vec("headers", MAX_HEADERS_PER_RESPONSE)?),
+            3 => Response::Blocks(r.vec("blocks", MAX_BLOCKS_PER_REQUEST)?),
+            4 => Response::Pools(r.vec("pool messages", MAX_POOL_MESSAGES)?),
+            5 => Response::Forwarded,
+            6 => Response::NoRoute(Decode::decode(r)?),
+            7 => Response::Busy,
+            other => return Err(DecodeError::InvalidValue { what: "response", value: other as u64 }),
+        })
+    }
+}
