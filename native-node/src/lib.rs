@@ -1,1 +1,3 @@
-//! x
+//! The CamelidCoin full node: chain, miner, job pool, compute, wallet.
+
+pub mod wallet;

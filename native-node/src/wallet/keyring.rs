@@ -1,0 +1,183 @@
+//! The keys of an open wallet: which outputs are ours, and what signs for them.
+
+use camelid_core::hash::KeyHash;
+use camelid_core::keys::{Address, DerivationError, Mnemonic, SecretKey, WalletKeys};
+use camelid_core::script::templates;
+use camelid_core::transaction::Script;
+use camelid_core::units::Network;
+use std::collections::BTreeMap;
+
+/// How many unused addresses are watched beyond the last used one, on each branch (BIP44's gap limit).
+const GAP: u32 = 20;
+
+/// The two rows of addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Branch {
+    /// Addresses that are given to others.
+    Receive,
+    /// Addresses for change.
+    Change,
+}
+
+/// Where a key stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyPath {
+    /// The row.
+    pub branch: Branch,
+    /// Its place in the row.
+    pub index: u32,
+}
+
+/// The keys of a wallet that is open. Which addresses are used is learnt from the chain, not stored.
+#[derive(Clone, Debug)]
+pub struct Keyring {
+    network: Network,
+    keys: WalletKeys,
+    by_hash: BTreeMap<KeyHash, KeyPath>,
+    receive: Row,
+    change: Row,
+}
+
+/// How far a row is used and derived; its hashes from the first unused address on.
+#[derive(Clone, Debug, Default)]
+struct Row {
+    first_unused: u32,
+    hashes: Vec<KeyHash>,
+}
+
+impl Keyring {
+    /// The keys that grow from these words, without a passphrase.
+    pub fn new(network: Network, mnemonic: &Mnemonic) -> Result<Self, DerivationError> {
+        let keys = WalletKeys::from_seed(&*mnemonic.seed(""))?;
+        let (receive, change) = (Row::default(), Row::default());
+        let mut keyring = Keyring { network, keys, by_hash: BTreeMap::new(), receive, change };
+        keyring.extend(Branch::Receive)?;
+        keyring.extend(Branch::Change)?;
+        Ok(keyring)
+    }
+
+    /// The network whose addresses these are.
+    pub fn network(&self) -> Network {
+        self.network
+    }
+
+    /// All keys, for those of jobs.
+    pub fn keys(&self) -> &WalletKeys {
+        &self.keys
+    }
+
+    /// The hashes of all watched keys.
+    pub fn watched(&self) -> impl Iterator<Item = &KeyHash> {
+        self.by_hash.keys()
+    }
+
+    /// Where the key with this hash stands; `None` where it is not ours.
+    pub fn find(&self, hash: &KeyHash) -> Option<KeyPath> {
+        self.by_hash.get(hash).copied()
+    }
+
+    /// The key that an output with this script pays to; `None` where it is not ours.
+    pub fn owner(&self, script: &Script) -> Option<KeyPath> {
+        self.find(&templates::p2pkh_key_hash(script)?)
+    }
+
+    /// Notes that an address was seen on the chain. Whether more addresses are watched from now on: then the
+    /// chain is looked through again for those.
+    pub fn note_used(&mut self, hash: &KeyHash) -> Result<bool, DerivationError> {
+        let Some(KeyPath { branch, index }) = self.find(hash) else { return Ok(false) };
+        let row = self.row(branch);
+        if index < row.first_unused {
+            return Ok(false);
+        }
+        row.first_unused = index + 1;
+        self.extend(branch)?;
+        Ok(true)
+    }
+
+    /// The first receiving address that the chain has not seen.
+    pub fn receive_address(&self) -> Address {
+        Address { network: self.network, hash: self.receive.unused() }
+    }
+
+    /// The key hash of the first change address that the chain has not seen.
+    pub fn change_hash(&self) -> KeyHash {
+        self.change.unused()
+    }
+
+    /// The secret key at a place.
+    pub fn secret(&self, path: KeyPath) -> Result<SecretKey, DerivationError> {
+        match path.branch {
+            Branch::Receive => self.keys.receive(path.index),
+            Branch::Change => self.keys.change(path.index),
+        }
+    }
+
+    /// The secret key whose public key has this hash, if it is ours.
+    pub fn secret_for(&self, hash: &KeyHash) -> Option<SecretKey> {
+        self.secret(self.find(hash)?).ok()
+    }
+
+    fn row(&mut self, branch: Branch) -> &mut Row {
+        match branch {
+            Branch::Receive => &mut self.receive,
+            Branch::Change => &mut self.change,
+        }
+    }
+
+    /// Derives up to the gap limit behind the last used address.
+    fn extend(&mut self, branch: Branch) -> Result<(), DerivationError> {
+        let (from, to) = (self.row(branch).hashes.len() as u32, self.row(branch).first_unused.saturating_add(GAP));
+        for index in from..to {
+            let hash = self.secret(KeyPath { branch, index })?.public_key().hash();
+            self.row(branch).hashes.push(hash);
+            self.by_hash.insert(hash, KeyPath { branch, index });
+        }
+        Ok(())
+    }
+}
+
+impl Row {
+    fn unused(&self) -> KeyHash {
+        // `extend` keeps GAP hashes behind `first_unused`.
+        self.hashes[self.first_unused as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keyring() -> Keyring {
+        Keyring::new(Network::Dev, &Mnemonic::from_entropy(&[1; 16]).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn used_addresses_move_the_window() {
+        let mut ring = keyring();
+        assert_eq!(ring.watched().count(), 40);
+        let first = ring.receive_address();
+        assert_eq!(ring.find(&first.hash), Some(KeyPath { branch: Branch::Receive, index: 0 }));
+        assert!(ring.note_used(&first.hash).unwrap());
+        assert!(!ring.note_used(&first.hash).unwrap());
+        assert_ne!(ring.receive_address(), first);
+        assert_eq!(ring.watched().count(), 41);
+        // The last one watched.
+        let far = ring.secret(KeyPath { branch: Branch::Receive, index: 20 }).unwrap().public_key().hash();
+        assert!(ring.note_used(&far).unwrap());
+        assert_eq!(ring.watched().count(), 61);
+        assert_eq!(ring.find(&ring.receive_address().hash), Some(KeyPath { branch: Branch::Receive, index: 21 }));
+        assert!(!ring.note_used(&KeyHash([9; 20])).unwrap());
+    }
+
+    #[test]
+    fn our_outputs_are_known_and_can_be_signed_for() {
+        let ring = keyring();
+        let (receive, change) = (ring.receive_address().hash, ring.change_hash());
+        for (hash, branch) in [(receive, Branch::Receive), (change, Branch::Change)] {
+            assert_eq!(ring.owner(&templates::p2pkh(hash)), Some(KeyPath { branch, index: 0 }));
+            assert_eq!(ring.secret_for(&hash).unwrap().public_key().hash(), hash);
+        }
+        assert_eq!(ring.owner(&templates::burn()), None);
+        assert!(ring.secret_for(&KeyHash::ZERO).is_none());
+    }
+}

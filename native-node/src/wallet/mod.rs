@@ -1,0 +1,24 @@
+//! The wallet: the key file on disk, the password that opens it, the keys it holds, and payments.
+//!
+//! `file` and `password` touch the outside; `keyring` and `coins` are pure and know the chain as a list of
+//! coins that they are given.
+
+pub mod coins;
+mod file;
+mod keyring;
+mod password;
+
+pub use coins::{Balance, FeeRate, Need, Paid, Payment, PaymentError, Selection, balance, pay, select, spendable};
+pub use file::{KeyFile, KeyFileError};
+pub use keyring::{Branch, KeyPath, Keyring};
+pub use password::{PASSWORD_VARIABLE, PasswordError, Passwords};
+
+use camelid_core::keys::Mnemonic;
+use zeroize::Zeroizing;
+
+/// Draws the words of a new wallet: 12, from 16 bytes of the operating system's randomness.
+pub fn new_mnemonic() -> Result<Mnemonic, KeyFileError> {
+    let mut entropy = Zeroizing::new([0; 16]);
+    getrandom::fill(&mut *entropy).map_err(|e| KeyFileError::Random { reason: e.to_string() })?;
+    Ok(Mnemonic::from_entropy(&*entropy).expect("16 bytes of entropy make 12 words"))
+}
