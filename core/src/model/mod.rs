@@ -1,25 +1,35 @@
-//! x
-use crate::encode_struct;
-/// x
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Sampling {
-    /// x
-    pub temperature: u32,
-    /// x
-    pub top_k: u32,
-    /// x
-    pub top_p: u32,
-}
-encode_struct!(Sampling { temperature, top_k, top_p });
-/// x
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
-#[error("x")]
-pub struct SamplingError;
-impl Sampling {
-    /// x
-    pub const GREEDY: Sampling = Sampling { temperature: 0, top_k: 0, top_p: 1_000_000 };
-    /// x
-    pub fn valid(&self) -> Result<(), SamplingError> {
-        Ok(())
-    }
-}
+//! The model: its package, its tokenizer, the integer arithmetic, sampling, and the engines' trait.
+//!
+//! From token ids to token id there is no float. Sums of integers do not depend on their order and
+//! rounding happens only at named points, so every engine, tiling, batch and thread count gives the same
+//! bits. `docs/arithmetic.md` specifies every operation; [`reference`] is that specification in code.
+//!
+//! Floats exist in [`import`](self::import) and [`eval`](self::eval) alone (feature `import`): importing
+//! happens once, and its result is fixed by the package's root.
+
+pub mod arithmetic;
+mod engine;
+mod generate;
+mod limits;
+pub mod package;
+pub mod reference;
+pub mod sampling;
+pub mod tokenizer;
+
+#[cfg(feature = "import")]
+pub mod eval;
+#[cfg(feature = "import")]
+pub mod import;
+#[cfg(any(test, feature = "import"))]
+pub mod shared_data;
+
+#[cfg(all(test, feature = "import"))]
+mod tests;
+
+pub use engine::{Engine, EngineError, Feed, Logits, SequenceId, Want};
+pub use generate::{EndReason, GenerateError, Generation, generate};
+pub use limits::{JobLimitError, valid_job, valid_prompt};
+pub use package::{CHUNK_LEN, Manifest, ModelInfo, Package, PackageError, model_root, valid_model};
+pub use reference::Reference;
+pub use sampling::{Sampling, SamplingError, sample};
+pub use tokenizer::Tokenizer;

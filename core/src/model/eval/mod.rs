@@ -1,0 +1,11 @@
+//! Evaluation: the float forward pass of a checkpoint, and how near the integer model comes to it. Never
+//! part of consensus.
+
+mod compare;
+mod float;
+
+pub use compare::{Comparison, compare, float_greedy, float_samples, integer_greedy};
+pub use float::{FloatModel, FloatState};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,26 @@
+//! The package: a model as one file, cut into 64 KiB chunks whose Merkle root is the model's identity
+//! (`docs/arithmetic.md`, "Package"; paper 2.6.1).
+//!
+//! Manifest and tokenizer lie first, so a client that checks nothing itself fetches those chunks alone.
+//! All that follows has a place that the manifest fixes: there is no table of offsets to lie with.
+
+mod chunks;
+mod error;
+mod head;
+mod layout;
+mod manifest;
+mod parse;
+mod write;
+
+pub use chunks::{CHUNK_LEN, chunk_tree, chunks, model_root, verify_chunk};
+pub use error::PackageError;
+pub use head::{Head, PREFIX_LEN};
+pub use layout::{Layout, MAX_PACKAGE_LEN, MatrixPlace};
+pub use manifest::{
+    ActivationKind, Architecture, Biases, Manifest, MlpKind, ModelInfo, NormKind, PositionKind, SpecialTokens,
+};
+pub use parse::{Layer, Matrix, Norm, Package, valid_model};
+pub use write::{MatrixData, NormData, PackageWriter};
+
+#[cfg(all(test, feature = "import"))]
+mod tests;
