@@ -44,3 +44,6 @@ pub mod message;
 pub mod deal;
 
 pub mod pool;
+
+#[cfg(feature = "p2p")]
+pub mod p2p;
