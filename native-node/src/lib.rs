@@ -1,3 +1,5 @@
 //! The CamelidCoin full node: chain, miner, job pool, compute, wallet.
+#![forbid(unsafe_code)]
 
+pub mod network;
 pub mod wallet;
