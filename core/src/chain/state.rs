@@ -1,0 +1,473 @@
+//! The chain that counts: the one with the most work among the valid ones.
+
+use super::block_rules::check_block;
+use super::connect::{connect_block, disconnect_block};
+use super::header_rules::{self, check_header, check_in_context, genesis_entry};
+use super::orphans::Orphans;
+use super::overlay::Overlay;
+use super::transaction_rules::NextBlock;
+use super::{Batch, BlockError, BlockStatus, ChainError, CheckError, HeaderEntry, Store, TransactionLocation, Undo};
+use crate::block::{Block, CompactTarget, Header, NetworkParams};
+use crate::hash::{BlockHash, Txid};
+use crate::transaction::{Coin, OutPoint, Transaction};
+use crate::units::{Height, Timestamp};
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use crypto_bigint::U256;
+
+/// A block with its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChainBlock {
+    /// Its height.
+    pub height: Height,
+    /// Its hash.
+    pub hash: BlockHash,
+    /// The block.
+    pub block: Block,
+}
+
+/// What became of a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was here before.
+    AlreadyKnown,
+    /// It waits in memory for this ancestor.
+    Orphan {
+        /// The nearest ancestor that is not here.
+        missing: BlockHash,
+    },
+    /// It is stored, on a chain that does not count.
+    SideChain,
+    /// The best chain ends with it, or with one of its descendants that had been waiting.
+    NewTip,
+}
+
+/// What accepting a block changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// The block's hash.
+    pub hash: BlockHash,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Blocks that left the best chain, the highest first.
+    pub disconnected: Vec<ChainBlock>,
+    /// Blocks that then joined it, the lowest first.
+    pub connected: Vec<ChainBlock>,
+    /// Waiting descendants that turned out to be invalid.
+    pub rejected: Vec<(BlockHash, BlockError)>,
+}
+
+impl Accepted {
+    fn new(hash: BlockHash, outcome: Outcome) -> Self {
+        Accepted { hash, outcome, disconnected: Vec::new(), connected: Vec::new(), rejected: Vec::new() }
+    }
+
+    /// Adds what happened next, so that `disconnected`, then `connected`, still lead from the old tip to the new.
+    fn then(&mut self, next: Accepted) {
+        for block in next.disconnected {
+            match self.connected.last() {
+                Some(last) if last.hash == block.hash => drop(self.connected.pop()),
+                _ => self.disconnected.push(block),
+            }
+        }
+        self.connected.extend(next.connected);
+        if next.outcome == Outcome::NewTip {
+            self.outcome = Outcome::NewTip;
+        }
+    }
+}
+
+/// A chain and everything that is known about its forks.
+#[derive(Clone, Debug)]
+pub struct Chain<S> {
+    pub(super) store: S,
+    pub(super) params: &'static NetworkParams,
+    pub(super) tip: HeaderEntry,
+    orphans: Orphans,
+}
+
+type ResultOf<T, S> = Result<T, ChainError<<S as Store>::Error>>;
+
+impl<S: Store> Chain<S> {
+    /// Opens the chain in `store`; begins with the genesis block if the store is new.
+    pub fn open(mut store: S, params: &'static NetworkParams) -> ResultOf<Self, S> {
+        let genesis = params.genesis();
+        let expected = genesis.hash();
+        let Some(tip) = store.tip().map_err(ChainError::Store)? else {
+            let tip = genesis_entry(genesis.header);
+            let mut batch = Batch { tip: Some(expected), best_header: Some(expected), ..Batch::default() };
+            batch.headers.insert(expected, tip.clone());
+            batch.heights.insert(Height(0), Some(expected));
+            batch.undo.insert(expected, Undo::default());
+            let location = |index| Some(TransactionLocation { block: expected, index });
+            batch.transactions.extend((0..).zip(&genesis.transactions).map(|(i, tx)| (tx.txid(), location(i))));
+            batch.blocks.insert(expected, genesis);
+            store.commit(batch).map_err(ChainError::Store)?;
+            return Ok(Chain { store, params, tip, orphans: Orphans::default() });
+        };
+        match store.hash_at(Height(0)).map_err(ChainError::Store)? {
+            Some(found) if found == expected => {}
+            Some(found) => return Err(ChainError::WrongGenesis { expected, found }),
+            None => return Err(ChainError::Damaged { what: "the height index", hash: expected }),
+        }
+        let tip = Overlay::new(&store).header(&tip)?;
+        Ok(Chain { store, params, tip, orphans: Orphans::default() })
+    }
+
+    /// The store, to read.
+    pub fn store(&self) -> &S {
+        &self.store
+    }
+
+    /// The store, and the end of this chain.
+    pub fn into_store(self) -> S {
+        self.store
+    }
+
+    /// The network's parameters.
+    pub fn params(&self) -> &'static NetworkParams {
+        self.params
+    }
+
+    /// The best chain's last block.
+    pub fn tip(&self) -> &HeaderEntry {
+        &self.tip
+    }
+
+    /// The hash of the best chain's last block.
+    pub fn tip_hash(&self) -> BlockHash {
+        self.tip.hash()
+    }
+
+    /// The height of the best chain's last block.
+    pub fn height(&self) -> Height {
+        self.tip.height
+    }
+
+    /// The median time past that locks in the next block are measured against.
+    pub fn median_time_past(&self) -> Timestamp {
+        self.tip.median_time_past
+    }
+
+    /// The target of the next block.
+    pub fn next_work_required(&self) -> CompactTarget {
+        header_rules::next_work_required(&self.tip, self.params)
+    }
+
+    /// The place of the next block, for contextual checks.
+    pub fn next_block(&self) -> NextBlock<'static> {
+        NextBlock { params: self.params, height: self.tip.height.next(), median_time_past: self.tip.median_time_past }
+    }
+
+    /// A header by its hash, of whatever chain.
+    pub fn header(&self, hash: &BlockHash) -> ResultOf<Option<HeaderEntry>, S> {
+        self.store.header(hash).map_err(ChainError::Store)
+    }
+
+    /// A block by its hash, of whatever chain.
+    pub fn block(&self, hash: &BlockHash) -> ResultOf<Option<Block>, S> {
+        self.store.block(hash).map_err(ChainError::Store)
+    }
+
+    /// The best chain's block at a height.
+    pub fn block_at(&self, height: Height) -> ResultOf<Option<ChainBlock>, S> {
+        match self.hash_at(height)? {
+            Some(hash) => Ok(Some(ChainBlock { height, hash, block: Overlay::new(&self.store).block(&hash)? })),
+            None => Ok(None),
+        }
+    }
+
+    /// The hash of the best chain's block at a height.
+    pub fn hash_at(&self, height: Height) -> ResultOf<Option<BlockHash>, S> {
+        self.store.hash_at(height).map_err(ChainError::Store)
+    }
+
+    /// An unspent output.
+    pub fn coin(&self, outpoint: &OutPoint) -> ResultOf<Option<Coin>, S> {
+        self.store.coin(outpoint).map_err(ChainError::Store)
+    }
+
+    /// A transaction of the best chain, with the header of its block.
+    pub fn transaction(&self, txid: &Txid) -> ResultOf<Option<(Transaction, HeaderEntry)>, S> {
+        let Some(at) = self.store.transaction(txid).map_err(ChainError::Store)? else { return Ok(None) };
+        let overlay = Overlay::new(&self.store);
+        let tx = overlay.block(&at.block)?.transactions.into_iter().nth(at.index as usize);
+        let tx = tx.ok_or(ChainError::Damaged { what: "a transaction", hash: at.block })?;
+        Ok(Some((tx, overlay.header(&at.block)?)))
+    }
+
+    /// Takes headers in their order, each after one that is known. Gives the number of new ones. At the first that breaks
+    /// a rule it stops with that error; those before it stay.
+    pub fn accept_headers(&mut self, headers: &[Header], now: Timestamp) -> ResultOf<usize, S> {
+        let mut overlay = Overlay::new(&self.store);
+        let before = overlay.header(&best_header(&self.store, &self.tip)?)?;
+        let mut best = before.clone();
+        let (mut new, mut result) = (0, Ok(()));
+        for header in headers {
+            let hash = header.hash();
+            match entry_for(&overlay, header, hash, self.params, now) {
+                Ok(Found { entry, known }) => {
+                    if !known {
+                        new += 1;
+                        overlay.batch.headers.insert(hash, entry.clone());
+                    }
+                    if is_better(&entry, &best) {
+                        best = entry;
+                    }
+                }
+                Err(error) => {
+                    result = Err(error);
+                    break;
+                }
+            }
+        }
+        if best != before && !follows_invalid(&overlay, &best)? {
+            overlay.batch.best_header = Some(best.hash());
+        }
+        let batch = overlay.batch;
+        if batch != Batch::default() {
+            self.store.commit(batch).map_err(ChainError::Store)?;
+        }
+        result.map(|()| new)
+    }
+
+    /// Takes a block: stores it, and makes it the tip if its chain now has the most work. A block whose parent is not here
+    /// waits in memory. `now` is the receiver's clock.
+    ///
+    /// An error leaves the best chain as it was. A block that breaks a rule is remembered as invalid.
+    pub fn accept_block(&mut self, block: Block, now: Timestamp) -> ResultOf<Accepted, S> {
+        let hash = block.hash();
+        let mut accepted = match self.accept_one(hash, block, now) {
+            Err(error @ (ChainError::Block { .. } | ChainError::KnownInvalid { .. })) => {
+                self.orphans.drop_descendants(hash);
+                return Err(error);
+            }
+            other => other?,
+        };
+        let mut parents = alloc::vec![hash];
+        while let Some(parent) = parents.pop() {
+            if !self.header(&parent)?.is_some_and(|e| e.has_body()) {
+                continue;
+            }
+            for orphan in self.orphans.take_children(&parent) {
+                let hash = orphan.hash();
+                match self.accept_one(hash, orphan, now) {
+                    Ok(next) => {
+                        accepted.then(next);
+                        parents.push(hash);
+                    }
+                    Err(ChainError::Block { hash: at, error }) => {
+                        accepted.rejected.push((at, *error));
+                        self.orphans.drop_descendants(hash);
+                    }
+                    Err(ChainError::Header { hash, error }) => accepted.rejected.push((hash, error.into())),
+                    Err(ChainError::KnownInvalid { .. }) => self.orphans.drop_descendants(hash),
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(accepted)
+    }
+
+    fn accept_one(&mut self, hash: BlockHash, block: Block, now: Timestamp) -> ResultOf<Accepted, S> {
+        match self.header(&hash)? {
+            Some(entry) if entry.status == BlockStatus::Invalid => return Err(ChainError::KnownInvalid { hash }),
+            Some(entry) if entry.has_body() => return Ok(Accepted::new(hash, Outcome::AlreadyKnown)),
+            _ => {}
+        }
+        check_block(&block, self.params).map_err(|error| block_error(hash, error))?;
+        let parent = self.header(&block.header.previous)?;
+        match parent {
+            Some(parent) if parent.status == BlockStatus::Invalid => Err(ChainError::KnownInvalid { hash }),
+            Some(parent) if parent.has_body() => {
+                let found = entry_for(&Overlay::new(&self.store), &block.header, hash, self.params, now)?;
+                self.store_block(hash, block, HeaderEntry { status: BlockStatus::Stored, ..found.entry })
+            }
+            _ => {
+                let previous = block.header.previous;
+                self.orphans.insert(hash, block);
+                let missing = self.orphans.missing_ancestor(previous);
+                Ok(Accepted::new(hash, Outcome::Orphan { missing }))
+            }
+        }
+    }
+
+    fn store_block(&mut self, hash: BlockHash, block: Block, entry: HeaderEntry) -> ResultOf<Accepted, S> {
+        let best = Overlay::new(&self.store).header(&best_header(&self.store, &self.tip)?)?;
+        let mut overlay = Overlay::new(&self.store);
+        overlay.batch.blocks.insert(hash, block);
+        overlay.batch.headers.insert(hash, entry.clone());
+        if is_better(&entry, &best) {
+            overlay.batch.best_header = Some(hash);
+        }
+        let mut accepted = Accepted::new(hash, Outcome::SideChain);
+        // "The best chain is the one with the most work; of two with equal work, the one whose last block has the lower
+        // hash."
+        if !is_better(&entry, &self.tip) {
+            let batch = overlay.batch;
+            self.store.commit(batch).map_err(ChainError::Store)?;
+            return Ok(accepted);
+        }
+        accepted.outcome = Outcome::NewTip;
+        match reorganise(&mut overlay, &self.tip, &entry, self.params, &mut accepted) {
+            Ok(tip) => {
+                let batch = overlay.batch;
+                self.store.commit(batch).map_err(ChainError::Store)?;
+                self.tip = tip;
+                Ok(accepted)
+            }
+            Err(Failed::Invalid { path, error }) => {
+                self.mark_invalid(&entry, &path)?;
+                let hash = path.first().copied().unwrap_or(hash);
+                Err(ChainError::Block { hash, error })
+            }
+            Err(Failed::Other(error)) => Err(error),
+        }
+    }
+
+    /// Remembers that the first block of `path` breaks a rule and that the others follow it; `last` is the newest.
+    fn mark_invalid(&mut self, last: &HeaderEntry, path: &[BlockHash]) -> ResultOf<(), S> {
+        let mut overlay = Overlay::new(&self.store);
+        overlay.batch.headers.insert(last.hash(), last.clone());
+        for hash in path {
+            let entry = HeaderEntry { status: BlockStatus::Invalid, ..overlay.header(hash)? };
+            overlay.batch.headers.insert(*hash, entry);
+        }
+        // The most-work header may follow one of them: begin again from the tip.
+        let best = overlay.header(&best_header(&self.store, &self.tip)?)?;
+        if follows_invalid(&overlay, &best)? {
+            overlay.batch.best_header = Some(self.tip.hash());
+        }
+        let batch = overlay.batch;
+        self.store.commit(batch).map_err(ChainError::Store)
+    }
+}
+
+/// The store's header with the most work.
+pub(super) fn best_header<S: Store>(store: &S, tip: &HeaderEntry) -> ResultOf<BlockHash, S> {
+    Ok(store.best_header().map_err(ChainError::Store)?.unwrap_or_else(|| tip.hash()))
+}
+
+fn block_error<E>(hash: BlockHash, error: BlockError) -> ChainError<E> {
+    ChainError::Block { hash, error: Box::new(error) }
+}
+
+/// Whether the chain that ends with `a` counts more than the one that ends with `b`.
+fn is_better(a: &HeaderEntry, b: &HeaderEntry) -> bool {
+    let number = |entry: &HeaderEntry| U256::from_le_slice(&entry.hash().0);
+    a.work > b.work || (a.work == b.work && number(a) < number(b))
+}
+
+/// Whether a header is invalid or follows, over headers without bodies, one that is.
+fn follows_invalid<S: Store>(overlay: &Overlay<'_, S>, last: &HeaderEntry) -> ResultOf<bool, S> {
+    let mut at = last.clone();
+    while at.status == BlockStatus::Header {
+        at = overlay.header(&at.header.previous)?;
+    }
+    Ok(at.status == BlockStatus::Invalid)
+}
+
+struct Found {
+    entry: HeaderEntry,
+    known: bool,
+}
+
+/// The entry of a header: the one that is known, or a new one after all its checks.
+fn entry_for<S: Store>(
+    overlay: &Overlay<'_, S>,
+    header: &Header,
+    hash: BlockHash,
+    params: &NetworkParams,
+    now: Timestamp,
+) -> ResultOf<Found, S> {
+    if let Some(entry) = overlay.find_header(&hash)? {
+        return match entry.status {
+            BlockStatus::Invalid => Err(ChainError::KnownInvalid { hash }),
+            _ => Ok(Found { entry, known: true }),
+        };
+    }
+    let wrong = |error| ChainError::Header { hash, error };
+    check_header(header, params).map_err(wrong)?;
+    let unknown = ChainError::UnknownParent { hash, previous: header.previous };
+    let parent = overlay.find_header(&header.previous)?.ok_or(unknown)?;
+    if parent.status == BlockStatus::Invalid {
+        return Err(ChainError::KnownInvalid { hash });
+    }
+    check_in_context(header, &parent, params, now).map_err(wrong)?;
+    let mut times = Vec::with_capacity(params.median_time_span);
+    let mut at = parent.clone();
+    loop {
+        times.push(at.header.time);
+        if times.len() >= params.median_time_span || at.height == Height(0) {
+            break;
+        }
+        at = overlay.header(&at.header.previous)?;
+    }
+    Ok(Found { entry: header_rules::entry(*header, &parent, &times, params), known: false })
+}
+
+enum Failed<E> {
+    /// The first block of the path breaks a rule; the others follow it.
+    Invalid { path: Vec<BlockHash>, error: Box<BlockError> },
+    /// Nothing can be said.
+    Other(ChainError<E>),
+}
+
+impl<E> From<ChainError<E>> for Failed<E> {
+    fn from(error: ChainError<E>) -> Self {
+        Failed::Other(error)
+    }
+}
+
+/// Leads the overlay from the chain that ends with `old` to the one that ends with `new`. The store is not touched.
+fn reorganise<S: Store>(
+    overlay: &mut Overlay<'_, S>,
+    old: &HeaderEntry,
+    new: &HeaderEntry,
+    params: &NetworkParams,
+    accepted: &mut Accepted,
+) -> Result<HeaderEntry, Failed<S::Error>> {
+    // From both ends down to the last common block.
+    let (mut left, mut right, mut path) = (old.clone(), new.clone(), Vec::new());
+    while left.hash() != right.hash() {
+        if right.height >= left.height {
+            path.push(right.hash());
+            right = overlay.header(&right.header.previous)?;
+        } else {
+            left = disconnect_tip(overlay, left, accepted)?;
+        }
+    }
+    path.reverse();
+    let mut parent = right;
+    for (done, hash) in path.iter().enumerate() {
+        let (mut entry, block) = (overlay.header(hash)?, overlay.block(hash)?);
+        let next = NextBlock { params, height: entry.height, median_time_past: parent.median_time_past };
+        let connected = connect_block(&block, &next, overlay).map_err(|e| match e {
+            CheckError::Rule(error) => {
+                Failed::Invalid { path: path.iter().skip(done).copied().collect(), error: Box::new(error) }
+            }
+            CheckError::Store(error) => Failed::Other(error),
+        })?;
+        entry.status = BlockStatus::Valid;
+        overlay.batch.headers.insert(*hash, entry.clone());
+        overlay.connect(*hash, &block, entry.height, connected);
+        accepted.connected.push(ChainBlock { height: entry.height, hash: *hash, block });
+        parent = entry;
+    }
+    Ok(parent)
+}
+
+/// Takes the overlay's last block off; gives the one before.
+fn disconnect_tip<S: Store>(
+    overlay: &mut Overlay<'_, S>,
+    tip: HeaderEntry,
+    accepted: &mut Accepted,
+) -> ResultOf<HeaderEntry, S> {
+    let (hash, height) = (tip.hash(), tip.height);
+    let block = overlay.block(&hash)?;
+    let undo = overlay.undo(&hash)?;
+    let coins = disconnect_block(&block, &undo).map_err(|_| ChainError::Damaged { what: "the undo data", hash })?;
+    overlay.disconnect(&block, height, coins);
+    accepted.disconnected.push(ChainBlock { height, hash, block });
+    overlay.header(&tip.header.previous)
+}

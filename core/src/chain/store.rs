@@ -1,0 +1,153 @@
+//! What a chain keeps, and the trait behind which it is kept.
+
+use crate::block::{Block, Header, MAX_BLOCK_BYTES, Work};
+use crate::encode::{Decode, DecodeError, Encode, Reader, put_vec};
+use crate::encode_struct;
+use crate::hash::{BlockHash, Txid};
+use crate::transaction::{Coin, OutPoint};
+use crate::units::{Height, Timestamp};
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+/// What is known about a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BlockStatus {
+    /// Its header alone is here.
+    Header,
+    /// Its body and those of all its ancestors are here; its transactions have not been checked.
+    Stored,
+    /// It has been connected: it is valid, and its undo data is here.
+    Valid,
+    /// It breaks a rule, or an ancestor does.
+    Invalid,
+}
+
+impl Encode for BlockStatus {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.push(match self {
+            BlockStatus::Header => 0,
+            BlockStatus::Stored => 1,
+            BlockStatus::Valid => 2,
+            BlockStatus::Invalid => 3,
+        });
+    }
+}
+
+impl Decode for BlockStatus {
+    fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(match u8::decode(r)? {
+            0 => BlockStatus::Header,
+            1 => BlockStatus::Stored,
+            2 => BlockStatus::Valid,
+            3 => BlockStatus::Invalid,
+            other => return Err(DecodeError::InvalidValue { what: "block status", value: other as u64 }),
+        })
+    }
+}
+
+/// A header whose ancestors are all known, with what follows from them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeaderEntry {
+    /// The header.
+    pub header: Header,
+    /// Its height.
+    pub height: Height,
+    /// The work of the chain that ends with it.
+    pub work: Work,
+    /// The median of its own time and those of the blocks before it.
+    pub median_time_past: Timestamp,
+    /// The time of block 1 of its chain, where the difficulty's schedule starts; its own time at heights 0 and 1.
+    pub start_time: Timestamp,
+    /// What is known about the block.
+    pub status: BlockStatus,
+}
+encode_struct!(HeaderEntry { header, height, work, median_time_past, start_time, status });
+
+impl HeaderEntry {
+    /// The block's hash.
+    pub fn hash(&self) -> BlockHash {
+        self.header.hash()
+    }
+
+    /// Whether the block's body is here.
+    pub fn has_body(&self) -> bool {
+        matches!(self.status, BlockStatus::Stored | BlockStatus::Valid)
+    }
+}
+
+/// The coins that a block spent, in the order of its inputs: what disconnecting it restores.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Undo {
+    /// The coins.
+    pub spent: Vec<Coin>,
+}
+
+impl Encode for Undo {
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_vec(&self.spent, out);
+    }
+}
+
+impl Decode for Undo {
+    fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Undo { spent: r.vec("spent coins", MAX_BLOCK_BYTES)? })
+    }
+}
+
+/// Where a transaction of the best chain stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TransactionLocation {
+    /// Its block.
+    pub block: BlockHash,
+    /// Its index in the block.
+    pub index: u32,
+}
+encode_struct!(TransactionLocation { block, index });
+
+/// Changes that a store makes all together or not at all. `None` in a map removes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// Headers to insert or replace, by hash.
+    pub headers: BTreeMap<BlockHash, HeaderEntry>,
+    /// Bodies to insert, by hash.
+    pub blocks: BTreeMap<BlockHash, Block>,
+    /// Undo data to insert, by block.
+    pub undo: BTreeMap<BlockHash, Undo>,
+    /// Unspent outputs.
+    pub coins: BTreeMap<OutPoint, Option<Coin>>,
+    /// The best chain's blocks.
+    pub heights: BTreeMap<Height, Option<BlockHash>>,
+    /// The best chain's transactions.
+    pub transactions: BTreeMap<Txid, Option<TransactionLocation>>,
+    /// The best chain's last block.
+    pub tip: Option<BlockHash>,
+    /// The header with the most work that is not known to be invalid.
+    pub best_header: Option<BlockHash>,
+}
+
+/// Where a chain keeps itself. Reads see every earlier commit.
+pub trait Store {
+    /// What can fail.
+    type Error: core::error::Error + 'static;
+
+    /// A header by its hash.
+    fn header(&self, hash: &BlockHash) -> Result<Option<HeaderEntry>, Self::Error>;
+    /// A block by its hash.
+    fn block(&self, hash: &BlockHash) -> Result<Option<Block>, Self::Error>;
+    /// A block's undo data.
+    fn undo(&self, hash: &BlockHash) -> Result<Option<Undo>, Self::Error>;
+    /// An unspent output.
+    fn coin(&self, outpoint: &OutPoint) -> Result<Option<Coin>, Self::Error>;
+    /// The best chain's block at a height.
+    fn hash_at(&self, height: Height) -> Result<Option<BlockHash>, Self::Error>;
+    /// Where a transaction stands in the best chain.
+    fn transaction(&self, txid: &Txid) -> Result<Option<TransactionLocation>, Self::Error>;
+    /// The best chain's last block; `None` in a new store.
+    fn tip(&self) -> Result<Option<BlockHash>, Self::Error>;
+    /// The header with the most work; `None` in a new store.
+    fn best_header(&self) -> Result<Option<BlockHash>, Self::Error>;
+    /// Calls `visit` with every unspent output, in the order of outpoints.
+    fn for_each_coin(&self, visit: &mut dyn FnMut(OutPoint, Coin)) -> Result<(), Self::Error>;
+    /// Makes all changes of the batch, durably, or none.
+    fn commit(&mut self, batch: Batch) -> Result<(), Self::Error>;
+}
