@@ -1,9 +1,8 @@
 //! The client's side of a deal: what it holds, and what it learns. `client_step` says what it does.
 
+use super::settlement::{check_testament, settlement_spends};
 use super::{DealError, Facts, Timeline, Track};
-use crate::contract::{
-    Commitments, ContractError, SettlementParts, Terms, build_settlement, contract_output, settlement_terms,
-};
+use crate::contract::{ContractError, Terms, contract_output};
 use crate::encode::{Decode, DecodeError, Encode, Reader, put_bytes, put_vec};
 use crate::encode_struct;
 use crate::hash::{JobId, Txid};
@@ -12,8 +11,8 @@ use crate::job::{
     ciphertext_len, open_answer,
 };
 use crate::keys::{SecretKey, open};
-use crate::script::{SpendChecker, templates, verify};
-use crate::transaction::{Coin, OutPoint, SignatureHasher, Transaction, TxOut};
+use crate::script::templates;
+use crate::transaction::{Coin, OutPoint, Transaction, TxOut};
 use crate::units::{Amount, Height, Timestamp, TokenId};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -288,47 +287,10 @@ impl ClientDeal {
         let (Some(accept), None) = (&self.accept, &self.testament) else {
             return Err(DealError::OutOfTurn("testament"));
         };
-        let (params, settlement) = (&self.create.params, &testament.settlement);
-        if facts.next().plus(facts.rules.settlement_least_left) > params.valid_until {
+        if facts.next().plus(facts.rules.settlement_least_left) > self.create.params.valid_until {
             return Err(DealError::OutOfTurn("testament so late"));
         }
-        let output = settlement.outputs.first().ok_or(DealError::Settlement("no output"))?;
-        let terms = contract_output(output, 0)?.ok_or(DealError::Settlement("output 0 is no contract"))?;
-        terms.check(facts.network)?;
-        if terms.answer_tokens > params.max_tokens {
-            return Err(DealError::Settlement("answer longer than the limit"));
-        }
-        let promised = Commitments::of(&terms);
-        let expected = settlement_terms(
-            params,
-            accept.body.node_key,
-            terms.reward_address,
-            terms.answer_tokens,
-            promised,
-            facts.network,
-        );
-        if expected != terms {
-            return Err(DealError::Settlement("other terms than the job's"));
-        }
-        let coins = self.paying_coins();
-        let built = build_settlement(
-            &SettlementParts {
-                terms: &terms,
-                stake_coin: (accept.body.stake_coin, self.stake_value),
-                client_coins: &coins,
-                client_change: self.create.change,
-                fee: params.fee,
-            },
-            facts.network,
-        )?;
-        if built.txid() != settlement.txid() {
-            return Err(DealError::Settlement("other inputs or outputs"));
-        }
-        let spent = self.settlement_spends();
-        let hasher = SignatureHasher::new(settlement, &spent, facts.network.network);
-        let stake = settlement.inputs.first().zip(spent.first()).ok_or(DealError::Settlement("no input"))?;
-        verify(&stake.0.script_sig, &stake.1.script_pubkey, &SpendChecker::new(settlement, 0, &hasher))
-            .map_err(|_| DealError::Settlement("the node's signature does not verify"))?;
+        check_testament(testament, &self.create, accept, self.stake_value, &self.coin_values, facts.network)?;
         self.testament = Some(testament.clone());
         self.last_sent = Timestamp::default();
         self.timeline.reach(JobStatus::Completed, facts.now, facts.tip);
@@ -418,9 +380,10 @@ impl ClientDeal {
 
     /// The outputs that the settlement spends, in order.
     pub(super) fn settlement_spends(&self) -> Vec<TxOut> {
-        let stake = self.accept.iter().map(|a| (self.stake_value, a.body.node_key.hash()));
-        let coins = self.create.coins.iter().zip(&self.coin_values).map(|(c, v)| (*v, c.key.hash()));
-        stake.chain(coins).map(|(value, key_hash)| TxOut { value, script_pubkey: templates::p2pkh(key_hash) }).collect()
+        self.accept
+            .iter()
+            .flat_map(|a| settlement_spends(&self.create, a, self.stake_value, &self.coin_values))
+            .collect()
     }
 
     /// The hash that names the accept in the assignment.

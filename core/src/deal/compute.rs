@@ -1,9 +1,9 @@
 //! The node's side of a deal: what it holds, and what it learns. `compute_step` says what it does.
 
+use super::settlement::{job_settlement, settlement_spends};
 use super::{DealError, Facts, Timeline, Track};
 use crate::contract::{
-    Commitments, SettlementParts, Terms, attach_close, build_settlement, close_signature, contract_output, half_sign,
-    settlement_terms,
+    Commitments, Terms, attach_close, close_signature, contract_output, half_sign, settlement_terms,
 };
 use crate::encode::{Decode, DecodeError, Encode, Reader, put_bytes, put_vec};
 use crate::hash::{JobId, KeyHash, Txid, tagged_hash};
@@ -13,7 +13,7 @@ use crate::job::{
 };
 use crate::keys::{KeyError, SecretKey, open};
 use crate::script::templates;
-use crate::transaction::{OutPoint, Transaction, TxOut};
+use crate::transaction::Transaction;
 use crate::units::{Amount, Height, Timestamp, TokenId};
 use alloc::vec::Vec;
 
@@ -190,18 +190,10 @@ impl ComputeDeal {
             facts.network,
         );
         terms.check(facts.network)?;
-        let coins: Vec<_> = self.paying_coins();
-        let mut settlement = build_settlement(
-            &SettlementParts {
-                terms: &terms,
-                stake_coin: (self.accept.body.stake_coin, self.stake_value),
-                client_coins: &coins,
-                client_change: self.create.change,
-                fee: params.fee,
-            },
-            facts.network,
-        )?;
-        half_sign(&mut settlement, 0, &self.settlement_spends(), node, facts.network);
+        let mut settlement =
+            job_settlement(&self.create, &self.accept, &terms, self.stake_value, &self.coin_values, facts.network)?;
+        let spent = settlement_spends(&self.create, &self.accept, self.stake_value, &self.coin_values);
+        half_sign(&mut settlement, 0, &spent, node, facts.network);
         self.testament = Some(Testament { job_id, settlement, generate_ms });
         self.ciphertext = sealed.ciphertext;
         self.key = keys.key;
@@ -258,17 +250,6 @@ impl ComputeDeal {
     /// Another spend of the stake coin or of a paying coin is buried: the settlement is dead.
     pub fn on_coin_spent_elsewhere(&mut self) {
         self.coin_spent_elsewhere = true;
-    }
-
-    /// The client's coins with their values.
-    pub fn paying_coins(&self) -> Vec<(OutPoint, Amount)> {
-        self.create.coins.iter().map(|c| c.outpoint).zip(self.coin_values.iter().copied()).collect()
-    }
-
-    fn settlement_spends(&self) -> Vec<TxOut> {
-        let stake = core::iter::once((self.stake_value, self.accept.body.node_key.hash()));
-        let coins = self.create.coins.iter().zip(&self.coin_values).map(|(c, v)| (*v, c.key.hash()));
-        stake.chain(coins).map(|(value, key_hash)| TxOut { value, script_pubkey: templates::p2pkh(key_hash) }).collect()
     }
 }
 

@@ -10,11 +10,13 @@ mod client_step;
 mod compute;
 mod compute_step;
 mod record;
+mod settlement;
 mod track;
 
 pub use client::{ClientDeal, ClientKeys, DealVerdict, VerifyMode, WrongToken};
 pub use compute::{ComputeDeal, answer_keys};
 pub use record::{Timeline, TimelineEntry};
+pub use settlement::check_testament;
 pub use track::{Ending, Position, Track};
 
 use crate::block::NetworkParams;

@@ -1,0 +1,462 @@
+//! Loose transactions that the next block could take.
+
+use crate::chain::{Chain, ChainBlock, ChainError, CheckError, Store, TransactionError};
+use crate::contract::{State, WalletRules, contract_output};
+use crate::hash::Txid;
+use crate::transaction::{Coin, OutPoint, Transaction};
+use crate::units::{Amount, Height, Timestamp};
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+/// What a pool takes at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolLimits {
+    /// Bytes of all transactions together.
+    pub max_bytes: usize,
+    /// The least fee in units for 1,000 bytes.
+    pub min_fee_rate: u64,
+    /// Seconds after which a transaction is forgotten.
+    pub expiry_seconds: u32,
+    /// How many transactions of the pool one may stand on.
+    pub max_ancestors: usize,
+}
+
+impl Default for PoolLimits {
+    fn default() -> Self {
+        PoolLimits {
+            // Eight full blocks.
+            max_bytes: 32_000_000,
+            // A plain payment of 250 bytes costs 250 units.
+            min_fee_rate: 1_000,
+            // Two weeks.
+            expiry_seconds: 14 * 24 * 3600,
+            // A settlement and its moves, with room for change that is spent again.
+            max_ancestors: 25,
+        }
+    }
+}
+
+/// A transaction that waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolEntry {
+    /// The transaction.
+    pub transaction: Transaction,
+    /// Its fee.
+    pub fee: Amount,
+    /// Its size in bytes.
+    pub size: usize,
+    /// When it came.
+    pub added: Timestamp,
+    /// The order of arrival: parents before children.
+    sequence: u64,
+}
+
+impl PoolEntry {
+    /// The fee in units for 1,000 bytes.
+    pub fn fee_rate(&self) -> u64 {
+        fee_rate(self.fee, self.size)
+    }
+}
+
+fn fee_rate(fee: Amount, size: usize) -> u64 {
+    fee.0.saturating_mul(1000) / (size.max(1) as u64)
+}
+
+/// Why the pool refuses a transaction.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PoolError {
+    /// It is here already.
+    #[error("already in the pool")]
+    AlreadyKnown,
+    /// The next block could not take it.
+    #[error(transparent)]
+    Invalid(TransactionError),
+    /// Its fee is too low.
+    #[error("fee rate is {found} units per 1000 bytes, expected at least {min}")]
+    LowFee {
+        /// The least fee rate.
+        min: u64,
+        /// Its fee rate.
+        found: u64,
+    },
+    /// It spends what another spends, and pays no more.
+    #[error(
+        "{outpoint} is spent by {other} already: to replace it, pay more than {fee} coins and {fee_rate} units per 1000 bytes"
+    )]
+    Conflict {
+        /// The output.
+        outpoint: OutPoint,
+        /// Who spends it.
+        other: Txid,
+        /// The fees of all that would go.
+        fee: Amount,
+        /// The highest fee rate of those in conflict.
+        fee_rate: u64,
+    },
+    /// It stands on one that it would replace, or on too many.
+    #[error("it stands on {found} transactions of the pool, at most {max} allowed, and on none that it replaces")]
+    Ancestors {
+        /// The limit.
+        max: usize,
+        /// How many.
+        found: usize,
+    },
+    /// The pool is full of transactions that pay more.
+    #[error("the pool is full: fee rate {found}, expected over {min} units per 1000 bytes")]
+    Full {
+        /// The lowest fee rate in the pool.
+        min: u64,
+        /// Its fee rate.
+        found: u64,
+    },
+    /// "Pools refuse a settlement with fewer than 10 blocks left."
+    #[error("settlement valid until {valid_until}, the next block is {next}: expected {least} blocks left")]
+    SettlementTooLate {
+        /// Its last height.
+        valid_until: Height,
+        /// The next block's height.
+        next: Height,
+        /// The least number of blocks left.
+        least: u32,
+    },
+}
+
+/// Refused, or the store failed.
+#[derive(Debug, thiserror::Error)]
+pub enum AddError<E> {
+    /// Refused.
+    #[error(transparent)]
+    Refused(#[from] PoolError),
+    /// The chain's store failed.
+    #[error(transparent)]
+    Chain(ChainError<E>),
+}
+
+/// What adding a transaction changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Added {
+    /// Transactions that it replaced, and what stood on them.
+    pub replaced: Vec<Transaction>,
+}
+
+/// Loose transactions that the next block could take.
+#[derive(Clone, Debug)]
+pub struct TransactionPool {
+    limits: PoolLimits,
+    rules: WalletRules,
+    entries: BTreeMap<Txid, PoolEntry>,
+    spends: BTreeMap<OutPoint, Txid>,
+    /// Outputs for which a second spend was seen: "pools relay the first conflict to a coin as an alert".
+    conflicts: BTreeMap<OutPoint, Timestamp>,
+    bytes: usize,
+    sequence: u64,
+}
+
+/// The most remembered conflicts.
+const MAX_CONFLICTS: usize = 10_000;
+
+impl TransactionPool {
+    /// An empty pool.
+    pub fn new(limits: PoolLimits, rules: WalletRules) -> Self {
+        TransactionPool {
+            limits,
+            rules,
+            entries: BTreeMap::new(),
+            spends: BTreeMap::new(),
+            conflicts: BTreeMap::new(),
+            bytes: 0,
+            sequence: 0,
+        }
+    }
+
+    /// A transaction by its id.
+    pub fn get(&self, txid: &Txid) -> Option<&PoolEntry> {
+        self.entries.get(txid)
+    }
+
+    /// All transactions, in the order of their ids.
+    pub fn entries(&self) -> impl Iterator<Item = (&Txid, &PoolEntry)> {
+        self.entries.iter()
+    }
+
+    /// How many wait.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether none waits.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Who spends an output.
+    pub fn spender(&self, outpoint: &OutPoint) -> Option<&Txid> {
+        self.spends.get(outpoint)
+    }
+
+    /// An output that a waiting transaction makes and none spends. Its height is `next`.
+    pub fn coin(&self, outpoint: &OutPoint, next: Height) -> Option<Coin> {
+        if self.spends.contains_key(outpoint) {
+            return None;
+        }
+        self.output(outpoint, next)
+    }
+
+    fn output(&self, outpoint: &OutPoint, next: Height) -> Option<Coin> {
+        let output = self.entries.get(&outpoint.txid)?.transaction.outputs.get(outpoint.index as usize)?;
+        Some(Coin { output: output.clone(), height: next, coinbase: false })
+    }
+
+    /// When a second spend of one of the transaction's inputs was first seen.
+    pub fn conflict_seen(&self, tx: &Transaction) -> Option<Timestamp> {
+        tx.inputs.iter().filter_map(|i| self.conflicts.get(&i.previous)).min().copied()
+    }
+
+    /// The least fee rate at which a transaction of usual size would be in the next block.
+    pub fn next_block_fee_rate(&self, block_bytes: usize) -> u64 {
+        if self.bytes <= block_bytes {
+            return self.limits.min_fee_rate;
+        }
+        let mut by_rate: Vec<_> = self.entries.values().map(|e| (e.fee_rate(), e.size)).collect();
+        by_rate.sort_unstable_by(|a, b| b.cmp(a));
+        let mut room = block_bytes;
+        for (rate, size) in by_rate {
+            match room.checked_sub(size) {
+                Some(left) => room = left,
+                None => return rate.saturating_add(1),
+            }
+        }
+        self.limits.min_fee_rate
+    }
+
+    /// Takes a transaction, if the next block could.
+    pub fn add<S: Store>(
+        &mut self,
+        tx: Transaction,
+        chain: &Chain<S>,
+        now: Timestamp,
+    ) -> Result<Added, AddError<S::Error>> {
+        let (txid, next) = (tx.txid(), chain.height().next());
+        if self.entries.contains_key(&txid) {
+            return Err(PoolError::AlreadyKnown.into());
+        }
+        self.check_lead(&tx, next)?;
+        let conflicting: BTreeSet<Txid> =
+            tx.inputs.iter().filter_map(|i| self.spends.get(&i.previous)).copied().collect();
+        let replaced = self.with_descendants(conflicting.iter().copied());
+        let ancestors = self.ancestors(&tx);
+        if ancestors.len() > self.limits.max_ancestors || ancestors.iter().any(|a| replaced.contains(a)) {
+            let (max, found) = (self.limits.max_ancestors, ancestors.len());
+            return Err(PoolError::Ancestors { max, found }.into());
+        }
+        let extra =
+            tx.inputs.iter().filter_map(|i| self.output(&i.previous, next).map(|coin| (i.previous, coin))).collect();
+        let checked = match chain.check_transaction_for_next_block(&tx, &extra) {
+            Ok(checked) => checked,
+            Err(CheckError::Rule(rule)) => return Err(PoolError::Invalid(rule).into()),
+            Err(CheckError::Store(error)) => return Err(AddError::Chain(error)),
+        };
+        let (fee, size) = (checked.fee, tx.size());
+        let found = fee_rate(fee, size);
+        if found < self.limits.min_fee_rate {
+            return Err(PoolError::LowFee { min: self.limits.min_fee_rate, found }.into());
+        }
+        self.check_replacement(&tx, &conflicting, &replaced, fee, found, now)?;
+        self.make_room(size, found, &replaced)?;
+        let replaced = self.remove_all(&replaced);
+        for input in &tx.inputs {
+            self.spends.insert(input.previous, txid);
+        }
+        self.bytes += size;
+        self.sequence += 1;
+        let entry = PoolEntry { transaction: tx, fee, size, added: now, sequence: self.sequence };
+        self.entries.insert(txid, entry);
+        Ok(Added { replaced })
+    }
+
+    fn check_lead(&self, tx: &Transaction, next: Height) -> Result<(), PoolError> {
+        let terms = tx.outputs.first().and_then(|o| contract_output(o, 0).ok().flatten());
+        match terms {
+            Some(t) if t.state == State::Settlement => {
+                let least = self.rules.settlement_least_left;
+                if next.plus(least) > t.valid_until {
+                    return Err(PoolError::SettlementTooLate { valid_until: t.valid_until, next, least });
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// "Replace a conflicting move by one with a higher fee rate", and by one that pays for all that goes.
+    fn check_replacement(
+        &mut self,
+        tx: &Transaction,
+        conflicting: &BTreeSet<Txid>,
+        replaced: &BTreeSet<Txid>,
+        fee: Amount,
+        rate: u64,
+        now: Timestamp,
+    ) -> Result<(), PoolError> {
+        let Some(first) = conflicting.first() else { return Ok(()) };
+        let contested = tx.inputs.iter().map(|i| i.previous).filter(|o| self.spends.contains_key(o));
+        let contested: Vec<_> = contested.collect();
+        for outpoint in &contested {
+            if self.conflicts.len() < MAX_CONFLICTS {
+                self.conflicts.entry(*outpoint).or_insert(now);
+            }
+        }
+        let gone: Amount = replaced.iter().filter_map(|t| self.entries.get(t)).map(|e| e.fee).sum();
+        let best = conflicting.iter().filter_map(|t| self.entries.get(t)).map(PoolEntry::fee_rate).max().unwrap_or(0);
+        if rate > best && fee > gone {
+            return Ok(());
+        }
+        let outpoint = contested.first().copied().unwrap_or_default();
+        Err(PoolError::Conflict { outpoint, other: *first, fee: gone, fee_rate: best })
+    }
+
+    fn make_room(&mut self, size: usize, rate: u64, replaced: &BTreeSet<Txid>) -> Result<(), PoolError> {
+        let freed: usize = replaced.iter().filter_map(|t| self.entries.get(t)).map(|e| e.size).sum();
+        while self.bytes.saturating_sub(freed) + size > self.limits.max_bytes {
+            let lowest = self.entries.iter().filter(|(t, _)| !replaced.contains(*t)).min_by_key(|(_, e)| e.fee_rate());
+            let (txid, min) = match lowest {
+                Some((txid, entry)) => (*txid, entry.fee_rate()),
+                None => return Err(PoolError::Full { min: u64::MAX, found: rate }),
+            };
+            if min >= rate {
+                return Err(PoolError::Full { min, found: rate });
+            }
+            let gone = self.with_descendants([txid]);
+            self.remove_all(&gone);
+        }
+        Ok(())
+    }
+
+    fn ancestors(&self, tx: &Transaction) -> BTreeSet<Txid> {
+        let mut found = BTreeSet::new();
+        let mut open: Vec<Txid> = tx.inputs.iter().map(|i| i.previous.txid).collect();
+        while let Some(txid) = open.pop() {
+            if let Some(entry) = self.entries.get(&txid)
+                && found.len() <= self.limits.max_ancestors
+                && found.insert(txid)
+            {
+                open.extend(entry.transaction.inputs.iter().map(|i| i.previous.txid));
+            }
+        }
+        found
+    }
+
+    fn with_descendants(&self, roots: impl IntoIterator<Item = Txid>) -> BTreeSet<Txid> {
+        let mut found = BTreeSet::new();
+        let mut open: Vec<Txid> = roots.into_iter().collect();
+        while let Some(txid) = open.pop() {
+            if let Some(entry) = self.entries.get(&txid)
+                && found.insert(txid)
+            {
+                let outputs = 0..entry.transaction.outputs.len() as u32;
+                open.extend(outputs.filter_map(|index| self.spends.get(&OutPoint { txid, index })));
+            }
+        }
+        found
+    }
+
+    fn remove_all(&mut self, txids: &BTreeSet<Txid>) -> Vec<Transaction> {
+        txids.iter().filter_map(|t| self.remove(t)).collect()
+    }
+
+    /// Removes one transaction and leaves those that stand on it.
+    fn remove(&mut self, txid: &Txid) -> Option<Transaction> {
+        let entry = self.entries.remove(txid)?;
+        self.bytes -= entry.size;
+        for input in &entry.transaction.inputs {
+            if self.spends.get(&input.previous) == Some(txid) {
+                self.spends.remove(&input.previous);
+            }
+        }
+        Some(entry.transaction)
+    }
+
+    /// Follows the chain: forgets what blocks took and what conflicts with it, takes back what left the chain, and
+    /// "drops moves that the next block cannot take". Gives what was dropped.
+    pub fn chain_changed<S: Store>(
+        &mut self,
+        disconnected: &[ChainBlock],
+        connected: &[ChainBlock],
+        chain: &Chain<S>,
+        now: Timestamp,
+    ) -> Result<Vec<Transaction>, ChainError<S::Error>> {
+        let mut dropped = Vec::new();
+        for tx in connected.iter().flat_map(|b| &b.block.transactions) {
+            self.remove(&tx.txid());
+            for input in &tx.inputs {
+                self.conflicts.remove(&input.previous);
+                if let Some(other) = self.spends.get(&input.previous).copied() {
+                    let gone = self.with_descendants([other]);
+                    dropped.extend(self.remove_all(&gone));
+                }
+            }
+        }
+        // Lowest block first: what one spends must be back before it.
+        let back = disconnected.iter().rev().flat_map(|b| &b.block.transactions).filter(|tx| !tx.is_coinbase());
+        for tx in back {
+            match self.add(tx.clone(), chain, now) {
+                Ok(_) | Err(AddError::Refused(_)) => {}
+                Err(AddError::Chain(error)) => return Err(error),
+            }
+        }
+        dropped.extend(self.recheck(chain, !disconnected.is_empty(), now)?);
+        Ok(dropped)
+    }
+
+    /// Checks again what another height or another chain can make invalid: after a reorganisation everything, else
+    /// what belongs to a contract and what has waited too long.
+    fn recheck<S: Store>(
+        &mut self,
+        chain: &Chain<S>,
+        everything: bool,
+        now: Timestamp,
+    ) -> Result<Vec<Transaction>, ChainError<S::Error>> {
+        let next = chain.height().next();
+        let mut order: Vec<_> = self.entries.iter().map(|(t, e)| (e.sequence, *t)).collect();
+        order.sort_unstable();
+        let mut dropped = Vec::new();
+        for (_, txid) in order {
+            let Some(entry) = self.entries.get(&txid) else { continue };
+            let old = now.0.saturating_sub(entry.added.0) > self.limits.expiry_seconds;
+            let mut keep = !old;
+            if keep && (everything || !entry.transaction.job_id.is_zero()) {
+                let inputs = entry.transaction.inputs.iter().map(|i| i.previous);
+                let extra = inputs.filter_map(|o| self.output(&o, next).map(|coin| (o, coin))).collect();
+                keep = match chain.check_transaction_for_next_block(&entry.transaction, &extra) {
+                    Ok(_) => true,
+                    Err(CheckError::Rule(_)) => false,
+                    Err(CheckError::Store(error)) => return Err(error),
+                };
+            }
+            if !keep {
+                let gone = self.with_descendants([txid]);
+                dropped.extend(self.remove_all(&gone));
+            }
+        }
+        Ok(dropped)
+    }
+
+    /// Transactions for a block: the highest fee rate first, but each after those that it stands on.
+    pub fn by_fee_rate(&self) -> Vec<Transaction> {
+        let mut order: Vec<_> = self.entries.iter().collect();
+        order.sort_unstable_by(|a, b| (b.1.fee_rate(), a.1.sequence).cmp(&(a.1.fee_rate(), b.1.sequence)));
+        let (mut taken, mut out) = (BTreeSet::new(), Vec::new());
+        for (txid, entry) in order {
+            let mut family: Vec<_> = self.ancestors(&entry.transaction).into_iter().collect();
+            family.push(*txid);
+            family.sort_unstable_by_key(|t| self.entries.get(t).map(|e| e.sequence));
+            for member in family {
+                if taken.insert(member) {
+                    out.extend(self.entries.get(&member).map(|e| e.transaction.clone()));
+                }
+            }
+        }
+        out
+    }
+}
