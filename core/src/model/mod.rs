@@ -20,8 +20,6 @@ pub mod tokenizer;
 pub mod eval;
 #[cfg(feature = "import")]
 pub mod import;
-#[cfg(any(test, feature = "import"))]
-pub mod shared_data;
 
 #[cfg(all(test, feature = "import"))]
 mod tests;

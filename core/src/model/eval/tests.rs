@@ -3,7 +3,7 @@ use crate::model::import::llama2c::{Checkpoint, llama2c};
 use crate::model::import::{
     Field, ImportError, RandomShape, Shape, Source, Tensor, quantise, random_model, random_source,
 };
-use crate::model::{Package, Reference, shared_data};
+use crate::model::{Package, Reference};
 use crate::units::TokenId;
 use alloc::sync::Arc;
 use std::eprintln;
@@ -26,8 +26,9 @@ struct Stories {
 }
 
 fn stories(test: &str) -> Option<Stories> {
-    let checkpoint = shared_data::read(test, "stories260k/stories260K.bin")?;
-    let tokenizer = shared_data::read(test, "stories260k/tok512.bin")?;
+    let folder = camelid_test_support::shared_data(test, "stories260k")?;
+    let checkpoint = std::fs::read(folder.join("stories260K.bin")).unwrap();
+    let tokenizer = std::fs::read(folder.join("tok512.bin")).unwrap();
     let float = FloatModel::new(&Checkpoint::new(&checkpoint, "stories260k", "MIT").unwrap()).unwrap();
     let package = llama2c(&checkpoint, &tokenizer, "stories260k", "MIT").unwrap();
     Some(Stories { float, package: Arc::new(Package::parse(package).unwrap()) })
