@@ -24,7 +24,6 @@ pub use handle::{
     Counters, DialFailed, Direction, NetworkHandle, Payload, PeerInfo, PublishError, QUEUED_BYTES, RequestError,
     Responder, Verdict,
 };
-#[allow(unused_imports)]
 pub(crate) use identity::write_private;
 pub use libp2p::gossipsub::MessageId;
 pub use libp2p::identity::Keypair;

@@ -1,0 +1,57 @@
+//! Which path asks for what.
+
+use super::auth::{Token, require};
+use super::{ApiError, NodeApi};
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::de::DeserializeOwned;
+
+/// Bytes of the longest request: a prompt, and some.
+const MAX_BODY: usize = 2 * 1024 * 1024;
+
+fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
+    serde_json::from_slice(body)
+        .map_err(|e| ApiError::bad_request(format!("the request's JSON is not as expected: {e}")))
+}
+
+/// The API of a node, behind its token.
+pub(super) fn router<N: NodeApi>(node: N, token: Token) -> Router {
+    type Node<N> = State<N>;
+    Router::new()
+        .route("/v1/status", get(|State(n): Node<N>| async move { n.status().await.map(Json) }))
+        .route("/v1/stop", post(|State(n): Node<N>| async move { n.stop().await.map(Json) }))
+        .route("/v1/peers", get(|State(n): Node<N>| async move { n.peers().await.map(Json) }))
+        .route("/v1/models", get(|State(n): Node<N>| async move { n.models().await.map(Json) }))
+        .route("/v1/chain", get(|State(n): Node<N>| async move { n.chain().await.map(Json) }))
+        .route(
+            "/v1/chain/block/{id}",
+            get(|State(n): Node<N>, Path(id): Path<String>| async move { n.block(id).await.map(Json) }),
+        )
+        .route(
+            "/v1/chain/tx/{id}",
+            get(|State(n): Node<N>, Path(id): Path<String>| async move { n.transaction(id).await.map(Json) }),
+        )
+        .route("/v1/wallet/balance", get(|State(n): Node<N>| async move { n.balance().await.map(Json) }))
+        .route("/v1/wallet/address", get(|State(n): Node<N>| async move { n.address().await.map(Json) }))
+        .route("/v1/wallet/history", get(|State(n): Node<N>| async move { n.history().await.map(Json) }))
+        .route(
+            "/v1/wallet/send",
+            post(|State(n): Node<N>, body: Bytes| async move { n.send(parse(&body)?).await.map(Json) }),
+        )
+        .route(
+            "/v1/jobs",
+            get(|State(n): Node<N>| async move { n.jobs().await.map(Json) })
+                .post(|State(n): Node<N>, body: Bytes| async move { n.submit(parse(&body)?).await.map(Json) }),
+        )
+        .route(
+            "/v1/jobs/{id}",
+            get(|State(n): Node<N>, Path(id): Path<String>| async move { n.job(id).await.map(Json) }),
+        )
+        .fallback(|| async { ApiError::not_found("no such path: docs/api.md lists the API's paths") })
+        .method_not_allowed_fallback(|| async { ApiError::bad_request("this path takes another method, GET or POST") })
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(axum::middleware::from_fn_with_state(token, require))
+        .with_state(node)
+}
