@@ -2,5 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod api;
+pub mod miner;
 pub mod network;
+pub mod store;
 pub mod wallet;
