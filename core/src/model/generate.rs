@@ -2,6 +2,7 @@
 
 use super::engine::{Engine, EngineError, Feed, SequenceId, Want};
 use super::limits::{JobLimitError, valid_job, valid_prompt};
+use super::package::ModelInfo;
 use super::sampling::{Sampling, sample};
 use crate::units::TokenId;
 use alloc::vec::Vec;
@@ -39,10 +40,65 @@ pub enum GenerateError {
     Engine(#[from] EngineError),
 }
 
-/// Generates up to `limit` tokens after `prompt`. Each goes to `on_token`, which may stop it.
+/// One answer in the making, without an engine: says what to feed, takes the logits, draws the token.
 ///
-/// Ends with an end token, which is part of the answer, or at the limit. Prompt and limit must fit the model's
-/// context together.
+/// Several of them share one engine's batches; an engine that answers later (a browser's GPU) drives it just so.
+#[derive(Clone, Debug)]
+pub struct Generator {
+    prompt: Vec<TokenId>,
+    tokens: Vec<TokenId>,
+    sampling: Sampling,
+    seed: u64,
+    limit: u32,
+    end: Vec<TokenId>,
+}
+
+impl Generator {
+    /// An answer of up to `limit` tokens after `prompt`. Both together must fit the model's context.
+    pub fn new(
+        info: &ModelInfo,
+        prompt: &[TokenId],
+        sampling: &Sampling,
+        seed: u64,
+        limit: u32,
+    ) -> Result<Self, JobLimitError> {
+        valid_job(info, prompt.len() as u64, limit, sampling)?;
+        valid_prompt(info, prompt)?;
+        let (prompt, end) = (prompt.to_vec(), info.end.clone());
+        Ok(Generator { prompt, tokens: Vec::new(), sampling: *sampling, seed, limit, end })
+    }
+
+    /// What to feed next: the prompt, then each token drawn. The last one's logits are wanted.
+    pub fn input(&self) -> &[TokenId] {
+        self.tokens.last().map_or(&self.prompt, core::slice::from_ref)
+    }
+
+    /// Draws the next token from the logits of the last token fed, and says whether the answer ends with it: with
+    /// an end token, which is part of it, or at the limit.
+    pub fn advance(&mut self, logits: &[i32]) -> (TokenId, Option<EndReason>) {
+        let position = (self.prompt.len() + self.tokens.len()) as u32;
+        let token = sample(logits, &self.sampling, self.seed, position);
+        self.tokens.push(token);
+        let reason = if self.end.contains(&token) {
+            Some(EndReason::EndToken)
+        } else {
+            (self.tokens.len() as u64 >= self.limit as u64).then_some(EndReason::Limit)
+        };
+        (token, reason)
+    }
+
+    /// The answer so far.
+    pub fn tokens(&self) -> &[TokenId] {
+        &self.tokens
+    }
+
+    /// The answer.
+    pub fn into_tokens(self) -> Vec<TokenId> {
+        self.tokens
+    }
+}
+
+/// Generates up to `limit` tokens after `prompt`. Each goes to `on_token`, which may stop it.
 pub fn generate(
     engine: &mut dyn Engine,
     prompt: &[TokenId],
@@ -51,41 +107,26 @@ pub fn generate(
     limit: u32,
     on_token: &mut dyn FnMut(TokenId) -> ControlFlow<()>,
 ) -> Result<Generation, GenerateError> {
-    valid_job(engine.info(), prompt.len() as u64, limit, sampling)?;
-    valid_prompt(engine.info(), prompt)?;
+    let mut generator = Generator::new(engine.info(), prompt, sampling, seed, limit)?;
     let sequence = engine.open()?;
-    let result = run(engine, sequence, prompt, sampling, seed, limit, on_token);
+    let result = run(engine, sequence, &mut generator, on_token);
     engine.close(sequence);
-    result.map_err(GenerateError::Engine)
+    Ok(Generation { reason: result?, tokens: generator.into_tokens() })
 }
 
 fn run(
     engine: &mut dyn Engine,
     sequence: SequenceId,
-    prompt: &[TokenId],
-    sampling: &Sampling,
-    seed: u64,
-    limit: u32,
+    generator: &mut Generator,
     on_token: &mut dyn FnMut(TokenId) -> ControlFlow<()>,
-) -> Result<Generation, EngineError> {
-    let mut tokens: Vec<TokenId> = Vec::new();
+) -> Result<EndReason, EngineError> {
     loop {
-        let position = (prompt.len() + tokens.len()) as u32;
-        let input = tokens.last().map_or(prompt, core::slice::from_ref);
-        let logits = engine.forward(&[Feed { sequence, tokens: input, want: Want::Last }])?;
+        let logits = engine.forward(&[Feed { sequence, tokens: generator.input(), want: Want::Last }])?;
         let row = logits.first().and_then(|l| l.last()).unwrap_or(&[]);
-        let token = sample(row, sampling, seed, position);
-        tokens.push(token);
-        let stopped = on_token(token).is_break();
-        let reason = if engine.info().is_end(token) {
-            EndReason::EndToken
-        } else if tokens.len() as u64 >= limit as u64 {
-            EndReason::Limit
-        } else if stopped {
-            EndReason::Stopped
-        } else {
-            continue;
-        };
-        return Ok(Generation { tokens, reason });
+        let (token, ended) = generator.advance(row);
+        let stopped = on_token(token).is_break().then_some(EndReason::Stopped);
+        if let Some(reason) = ended.or(stopped) {
+            return Ok(reason);
+        }
     }
 }

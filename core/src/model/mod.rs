@@ -25,7 +25,7 @@ pub mod import;
 mod tests;
 
 pub use engine::{Engine, EngineError, Feed, Logits, SequenceId, Want};
-pub use generate::{EndReason, GenerateError, Generation, generate};
+pub use generate::{EndReason, GenerateError, Generation, Generator, generate};
 pub use limits::{JobLimitError, valid_job, valid_prompt};
 pub use package::{CHUNK_LEN, Manifest, ModelInfo, Package, PackageError, model_root, valid_model};
 pub use reference::Reference;

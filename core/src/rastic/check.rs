@@ -2,7 +2,8 @@
 
 use super::verdict::{Fault, Position, Verdict};
 use crate::model::{
-    Engine, EngineError, Feed, JobLimitError, ModelInfo, Sampling, SequenceId, Want, sample, valid_job, valid_prompt,
+    Engine, EngineError, Feed, JobLimitError, Logits, ModelInfo, Sampling, SequenceId, Want, sample, valid_job,
+    valid_prompt,
 };
 use crate::units::TokenId;
 use alloc::vec::Vec;
@@ -63,31 +64,112 @@ pub enum RasticError {
     Engine(#[from] EngineError),
 }
 
+/// A check in the making, without an engine: says what to feed, takes the logits. One sequence, from its start.
+#[derive(Clone, Debug)]
+pub struct Check {
+    /// Prompt and answer up to the last token that needs feeding.
+    given: Vec<TokenId>,
+    answer: Vec<TokenId>,
+    prompt: usize,
+    sampling: Sampling,
+    seed: u64,
+    /// Positions of the answer still to be checked, descending.
+    wanted: Vec<usize>,
+    fed: usize,
+    verdict: Verdict,
+}
+
+impl Check {
+    /// Plans the check of an answer. A wrong answer is a verdict, not an error: where it is too long or has an id
+    /// outside the vocabulary, the positions up to there are checked.
+    pub fn new(info: &ModelInfo, claim: &Claim<'_>, plan: Plan) -> Result<Check, JobLimitError> {
+        valid_job(info, claim.prompt.len() as u64, claim.limit, &claim.sampling)?;
+        valid_prompt(info, claim.prompt)?;
+        let reach = checkable(info, claim);
+        let mut wanted: Vec<usize> = positions(claim.answer.len(), plan).into_iter().filter(|p| *p < reach).collect();
+        wanted.reverse();
+        let given = match wanted.first() {
+            Some(last) => claim.prompt.iter().chain(claim.answer.iter().take(*last)).copied().collect(),
+            None => Vec::new(),
+        };
+        let length = claim.answer.len() as u64;
+        Ok(Check {
+            given,
+            answer: claim.answer.iter().take(reach).copied().collect(),
+            prompt: claim.prompt.len(),
+            sampling: claim.sampling,
+            seed: claim.seed,
+            verdict: Verdict { length, positions: Vec::with_capacity(wanted.len()), faults: faults(info, claim) },
+            wanted,
+            fed: 0,
+        })
+    }
+
+    /// What to feed next and which of it gets logits; `None` when the verdict is there.
+    pub fn input(&self) -> Option<(&[TokenId], Want)> {
+        // The token before a wanted position is the one whose logits are wanted.
+        let before = |position: usize| self.prompt + position - 1;
+        let next = before(*self.wanted.last()?);
+        let (end, want) = if self.fed == next {
+            let run = self.wanted.iter().rev().zip(next..).take_while(|(p, at)| before(**p) == *at).count();
+            (self.fed + run.min(CHECKED), Want::All)
+        } else {
+            (next.min(self.fed + PREFILL), Want::Nothing)
+        };
+        self.given.get(self.fed..end).map(|tokens| (tokens, want))
+    }
+
+    /// Takes the logits of the tokens that [`Check::input`] gave.
+    pub fn advance(&mut self, logits: &Logits) -> Progress {
+        let fed = self.input().map_or(0, |(tokens, _)| tokens.len());
+        for row in logits.rows() {
+            let Some(index) = self.wanted.pop() else { break };
+            // "F(R[0:A]) = R[A+1]" for the first position, continuity; "F(R[X]) = R[X+1]" inside, integrity; and the
+            // same at the end, truncation (paper 2.5.2).
+            let expected = sample(row, &self.sampling, self.seed, (self.prompt + index) as u32);
+            let found = self.answer.get(index).copied().unwrap_or_default();
+            self.verdict.positions.push(Position { index: index as u32, expected, found });
+        }
+        self.fed += fed;
+        Progress { done: self.fed as u64, total: self.given.len() as u64 }
+    }
+
+    /// What was found; `None` while positions are missing, as after an engine that gave fewer logits than asked for.
+    pub fn into_verdict(self) -> Option<Verdict> {
+        self.wanted.is_empty().then_some(self.verdict)
+    }
+}
+
 /// Checks an answer in one teacher-forced pass.
-///
-/// A wrong answer is a verdict, not an error. Where it is too long or has an id outside the vocabulary, the
-/// positions up to there are checked.
 pub fn check(
     engine: &mut dyn Engine,
     claim: &Claim<'_>,
     plan: Plan,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Verdict, RasticError> {
-    valid_job(engine.info(), claim.prompt.len() as u64, claim.limit, &claim.sampling)?;
-    valid_prompt(engine.info(), claim.prompt)?;
-    let faults = faults(engine.info(), claim);
-    let wanted = positions(claim.answer.len(), plan);
-    let reach = checkable(engine.info(), claim);
-    let wanted: Vec<usize> = wanted.into_iter().filter(|p| *p < reach).collect();
-    let mut positions = Vec::with_capacity(wanted.len());
-    if let Some(last) = wanted.last() {
-        let given: Vec<TokenId> = claim.prompt.iter().chain(claim.answer.iter().take(*last)).copied().collect();
+    let mut check = Check::new(engine.info(), claim, plan)?;
+    if check.input().is_some() {
         let sequence = engine.open()?;
-        let result = pass(engine, sequence, &given, claim, &wanted, &mut positions, progress);
+        let result = run(engine, sequence, &mut check, progress);
         engine.close(sequence);
         result?;
     }
-    Ok(Verdict { length: claim.answer.len() as u64, positions, faults })
+    let missing = EngineError::Device("it gave fewer logits than asked for".into());
+    Ok(check.into_verdict().ok_or(missing)?)
+}
+
+fn run(
+    engine: &mut dyn Engine,
+    sequence: SequenceId,
+    check: &mut Check,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(), EngineError> {
+    while let Some((tokens, want)) = check.input() {
+        let logits = engine.forward(&[Feed { sequence, tokens, want }])?;
+        let Some(logits) = logits.first() else { break };
+        progress(check.advance(logits));
+    }
+    Ok(())
 }
 
 /// What is wrong with the answer's end or shape.
@@ -129,43 +211,4 @@ fn positions(length: usize, plan: Plan) -> Vec<usize> {
 fn checkable(info: &ModelInfo, claim: &Claim<'_>) -> usize {
     let known = claim.answer.iter().take_while(|id| id.0 < info.vocabulary).count();
     (known + 1).min(claim.answer.len()).min(claim.limit as usize)
-}
-
-fn pass(
-    engine: &mut dyn Engine,
-    sequence: SequenceId,
-    given: &[TokenId],
-    claim: &Claim<'_>,
-    wanted: &[usize],
-    positions: &mut Vec<Position>,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<(), EngineError> {
-    let before_answer = claim.prompt.len() - 1;
-    let (mut fed, mut rest) = (0, wanted);
-    while fed < given.len() {
-        // The token before a wanted position is the one whose logits are wanted.
-        let next = rest.first().map_or(given.len(), |p| before_answer + p);
-        let run = rest.iter().zip(next..).take_while(|(p, at)| before_answer + **p == *at).count();
-        let (end, want) = if fed == next {
-            (fed + run.min(CHECKED), Want::All)
-        } else if next - fed < PREFILL {
-            (next, Want::Nothing)
-        } else {
-            (fed + PREFILL, Want::Nothing)
-        };
-        let Some(tokens) = given.get(fed..end) else { break };
-        let logits = engine.forward(&[Feed { sequence, tokens, want }])?;
-        for row in logits.iter().flat_map(|l| l.rows()) {
-            let Some((&index, tail)) = rest.split_first() else { break };
-            rest = tail;
-            // "F(R[0:A]) = R[A+1]" for the first position, continuity; "F(R[X]) = R[X+1]" inside, integrity; and the same at the
-            // end, truncation (paper 2.5.2).
-            let expected = sample(row, &claim.sampling, claim.seed, (claim.prompt.len() + index) as u32);
-            let found = claim.answer.get(index).copied().unwrap_or_default();
-            positions.push(Position { index: index as u32, expected, found });
-        }
-        fed = end;
-        progress(Progress { done: fed as u64, total: given.len() as u64 });
-    }
-    Ok(())
 }

@@ -8,7 +8,7 @@
 mod check;
 mod verdict;
 
-pub use check::{Claim, Plan, Progress, RasticError, check};
+pub use check::{Check, Claim, Plan, Progress, RasticError, check};
 pub use verdict::{Assertion, Fault, Outcome, Position, Verdict};
 
 #[cfg(all(test, feature = "import"))]

@@ -1,7 +1,7 @@
 use super::*;
 use crate::model::import::{RandomShape, random_model};
 use crate::model::sampling::MILLION;
-use crate::model::{Engine, Package, Reference, Sampling, generate};
+use crate::model::{Engine, EngineError, Feed, Logits, ModelInfo, Package, Reference, Sampling, SequenceId, generate};
 use crate::units::TokenId;
 use alloc::sync::Arc;
 use alloc::vec;
@@ -133,4 +133,32 @@ fn progress_ends_at_its_total_and_a_bad_claim_is_an_error() {
     claim.prompt = &[];
     assert!(check(&mut engine(), &claim, Plan::Full, &mut |_| {}).is_err());
     assert_eq!(engine().info().end, [END]);
+}
+
+/// An engine that gives no logits.
+struct Mute(Reference);
+
+impl Engine for Mute {
+    fn info(&self) -> &ModelInfo {
+        self.0.info()
+    }
+    fn open(&mut self) -> Result<SequenceId, EngineError> {
+        self.0.open()
+    }
+    fn forward(&mut self, batch: &[Feed<'_>]) -> Result<Vec<Logits>, EngineError> {
+        Ok(vec![Logits::default(); batch.len()])
+    }
+    fn close(&mut self, sequence: SequenceId) {
+        self.0.close(sequence);
+    }
+}
+
+#[test]
+fn an_engine_that_says_nothing_proves_nothing() {
+    let (prompt, answer) = (prompt(3), [TokenId(5); 4]);
+    let claim = Claim { prompt: &prompt, answer: &answer, limit: 4, sampling: Sampling::GREEDY, seed: 0 };
+    for plan in [Plan::Full, Plan::Spot { random: 1 }] {
+        let result = check(&mut Mute(engine()), &claim, plan, &mut |_| {});
+        assert!(matches!(result, Err(RasticError::Engine(EngineError::Device(_)))), "{result:?}");
+    }
 }

@@ -40,7 +40,10 @@ impl PackageWriter {
     /// Starts a package: checks manifest and tokenizer, reserves the file.
     pub fn new(manifest: &Manifest, tokenizer: &TokenizerSpec) -> Result<Self, PackageError> {
         let (mut bytes, layout) = Head::write(manifest, tokenizer)?;
-        bytes.resize(layout.total as usize, 0);
+        let (field, expected) = ("package length", "what this machine can address");
+        let len =
+            usize::try_from(layout.total).map_err(|_| PackageError::Field { field, expected, found: layout.total })?;
+        bytes.resize(len, 0);
         Ok(PackageWriter { bytes, layout })
     }
 
