@@ -108,7 +108,7 @@ proptest! {
         };
         prop_assert_eq!(open(&sealed.ciphertext, &keys.key, &key("job"), n), Ok(ids.clone()));
         prop_assert_eq!(open(&sealed.ciphertext, &keys.key, &key("node"), n), Err(GarbageError::Seal));
-        let wrong_key = matches!(open(&sealed.ciphertext, &[0; 32], &key("job"), n), Err(GarbageError::Key { .. }));
+        let wrong_key = matches!(open(&sealed.ciphertext, &[!keys.key[0]; 32], &key("job"), n), Err(GarbageError::Key { .. }));
         prop_assert!(wrong_key);
         let wrong_count = matches!(open(&sealed.ciphertext, &keys.key, &key("job"), n + 1), Err(GarbageError::Count { .. }));
         prop_assert!(wrong_count);
