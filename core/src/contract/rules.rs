@@ -1,7 +1,8 @@
 //! The rules of wallets and nodes around a contract, each number with its reason. Never consensus: the consensus
 //! numbers are in `block::params`.
 
-use crate::block::NetworkParams;
+use super::{State, contract_output};
+use crate::block::{Block, NetworkParams};
 use crate::job::Periods;
 use crate::units::{Amount, Height, Network};
 
@@ -10,6 +11,13 @@ use crate::units::{Amount, Height, Network};
 pub fn buried_blocks(settled_in_block: Amount, subsidy: Amount) -> u32 {
     let over = settled_in_block.0.div_ceil(subsidy.0.max(1));
     u32::try_from(over).unwrap_or(u32::MAX).max(2)
+}
+
+/// W + S of all settlements in a block: the money that undoing the block could move.
+pub fn settled_in_block(block: &Block) -> Amount {
+    let first_outputs = block.transactions.iter().filter_map(|tx| tx.outputs.first());
+    let terms = first_outputs.filter_map(|o| contract_output(o, 0).ok().flatten());
+    terms.filter(|t| t.state == State::Settlement).filter_map(|t| t.reward_and_stake()).sum()
 }
 
 /// The numbers that a wallet and a node go by.
@@ -64,6 +72,42 @@ impl WalletRules {
             testament_seconds: 60,
             resend_seconds: if dev { 2 } else { 10 },
         }
+    }
+
+    /// The shortest periods that wallet and node take part in: "contest, grace and evidence at least buried + 3;
+    /// reveal at least release depth + 2·buried + 2". `settled` is W + S, `subsidy` that of the next block.
+    pub fn least_periods(&self, settled: Amount, subsidy: Amount) -> Periods {
+        let buried = buried_blocks(settled, subsidy);
+        let blocks = |n: u32| u16::try_from(n).unwrap_or(u16::MAX);
+        let answer = blocks(buried.saturating_add(3));
+        let reveal = blocks(buried.saturating_mul(2).saturating_add(self.release_depth).saturating_add(2));
+        Periods { reveal, contest: answer, grace: answer, evidence: answer }
+    }
+
+    /// The periods that a wallet puts into a job: the usual ones, or longer where the sum is large.
+    pub fn periods_for(&self, settled: Amount, subsidy: Amount) -> Periods {
+        let (usual, least) = (self.periods, self.least_periods(settled, subsidy));
+        Periods {
+            reveal: usual.reveal.max(least.reveal),
+            contest: usual.contest.max(least.contest),
+            grace: usual.grace.max(least.grace),
+            evidence: usual.evidence.max(least.evidence),
+        }
+    }
+
+    /// Whether a job's periods are long enough for a node to take it.
+    pub fn are_enough(&self, periods: &Periods, settled: Amount, subsidy: Amount) -> bool {
+        let least = self.least_periods(settled, subsidy);
+        periods.reveal >= least.reveal
+            && periods.contest >= least.contest
+            && periods.grace >= least.grace
+            && periods.evidence >= least.evidence
+    }
+
+    /// Whether a settlement mined at `at` confirmed with so few blocks left that a reorganisation could kill it: "one
+    /// that confirms so late is not acted on until it is 10 deep".
+    pub fn is_late(&self, at: Height, valid_until: Height) -> bool {
+        at.plus(self.settlement_least_left) > valid_until
     }
 
     /// Whether a settlement mined at `at` is buried at `tip`: its block counts as the first of the buried blocks.
