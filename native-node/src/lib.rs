@@ -4,5 +4,6 @@
 pub mod api;
 pub mod miner;
 pub mod network;
+pub mod node;
 pub mod store;
 pub mod wallet;

@@ -74,44 +74,38 @@ impl WalletRules {
         }
     }
 
-    /// The shortest periods that wallet and node take part in: "contest, grace and evidence at least buried + 3;
-    /// reveal at least release depth + 2·buried + 2". `settled` is W + S, `subsidy` that of the next block.
-    pub fn least_periods(&self, settled: Amount, subsidy: Amount) -> Periods {
-        let buried = buried_blocks(settled, subsidy);
-        let blocks = |n: u32| u16::try_from(n).unwrap_or(u16::MAX);
-        let answer = blocks(buried.saturating_add(3));
-        let reveal = blocks(buried.saturating_mul(2).saturating_add(self.release_depth).saturating_add(2));
-        Periods { reveal, contest: answer, grace: answer, evidence: answer }
-    }
-
-    /// The periods that a wallet puts into a job: the usual ones, or longer where the sum is large.
-    pub fn periods_for(&self, settled: Amount, subsidy: Amount) -> Periods {
-        let (usual, least) = (self.periods, self.least_periods(settled, subsidy));
-        Periods {
-            reveal: usual.reveal.max(least.reveal),
-            contest: usual.contest.max(least.contest),
-            grace: usual.grace.max(least.grace),
-            evidence: usual.evidence.max(least.evidence),
-        }
-    }
-
-    /// Whether a job's periods are long enough for a node to take it.
-    pub fn are_enough(&self, periods: &Periods, settled: Amount, subsidy: Amount) -> bool {
-        let least = self.least_periods(settled, subsidy);
-        periods.reveal >= least.reveal
-            && periods.contest >= least.contest
-            && periods.grace >= least.grace
-            && periods.evidence >= least.evidence
-    }
-
-    /// Whether a settlement mined at `at` confirmed with so few blocks left that a reorganisation could kill it: "one
-    /// that confirms so late is not acted on until it is 10 deep".
-    pub fn is_late(&self, at: Height, valid_until: Height) -> bool {
-        at.plus(self.settlement_least_left) > valid_until
-    }
-
     /// Whether a settlement mined at `at` is buried at `tip`: its block counts as the first of the buried blocks.
     pub fn is_buried(&self, at: Height, tip: Height, settled_in_block: Amount, subsidy: Amount) -> bool {
         tip >= at && tip.since(at) + 1 >= buried_blocks(settled_in_block, subsidy)
     }
+}
+
+/// What a node knows about a settlement that is not buried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReleaseFacts {
+    /// The depth, in blocks, of the youngest coin that it spends.
+    pub least_input_depth: u32,
+    /// Its fee rate.
+    pub fee_rate: u64,
+    /// The fee rate that the next block needs.
+    pub next_block_fee_rate: u64,
+    /// Blocks left before its valid-until height.
+    pub blocks_left: u32,
+    /// Whether no conflict was seen for long enough.
+    pub quiet: bool,
+    /// The rewards released but not buried, this one included; `None` when they add up to too much.
+    pub exposed: Option<Amount>,
+    /// The node's limit for that.
+    pub exposure_limit: Amount,
+}
+
+/// Whether a key may be handed over before its settlement is buried: "all inputs at least 2 deep, fee rate at least the
+/// pool's next-block rate, at least 20 blocks before valid-until, no conflict seen for d seconds, and the sum of rewards
+/// released but not buried under its limit".
+pub fn release_allowed(facts: &ReleaseFacts, rules: &WalletRules) -> bool {
+    facts.least_input_depth >= rules.release_depth
+        && facts.fee_rate >= facts.next_block_fee_rate
+        && facts.blocks_left >= rules.release_least_left
+        && facts.quiet
+        && facts.exposed.is_some_and(|sum| sum <= facts.exposure_limit)
 }

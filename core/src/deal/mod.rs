@@ -116,12 +116,9 @@ pub enum DealError {
     /// The delivered key is not the promised one.
     #[error(transparent)]
     Garbage(#[from] GarbageError),
-    /// A close is not the one that the terms lead to.
-    #[error("close refused: {0}")]
-    Close(&'static str),
     /// A close pays less than it must.
     #[error("the close pays the node {found} coins, expected {expected}")]
-    CloseValue {
+    Close {
         /// W + S.
         expected: Amount,
         /// What it pays.

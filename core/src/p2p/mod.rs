@@ -10,6 +10,7 @@ mod codec;
 pub use codec::{BytesCodec, REQUEST_MAX, RESPONSE_MAX, Request, RequestTooLong};
 
 use crate::hash::tagged_hash;
+pub use crate::message::Topic;
 use crate::units::Network;
 use alloc::boxed::Box;
 use alloc::format;
@@ -35,39 +36,14 @@ pub const REQUESTS_AT_ONCE: usize = 32;
 /// Messages that wait to be written to one slow peer before newer ones are dropped.
 const GOSSIP_QUEUE: usize = 256;
 
-/// What is gossiped about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Topic {
-    /// New blocks.
-    Blocks,
-    /// New transactions.
-    Transactions,
-    /// Jobs: offers, acceptances, and what follows.
-    Jobs,
+/// The topic on the wire, such as `camelid/dev/1/blocks`.
+pub fn topic_on(topic: Topic, network: Network) -> IdentTopic {
+    IdentTopic::new(format!("camelid/{network}/1/{}", topic.name()))
 }
 
-impl Topic {
-    /// Every topic; a node subscribes to all of them.
-    pub const ALL: [Topic; 3] = [Topic::Blocks, Topic::Transactions, Topic::Jobs];
-
-    /// The name, as it stands in the topic's full name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Topic::Blocks => "blocks",
-            Topic::Transactions => "transactions",
-            Topic::Jobs => "jobs",
-        }
-    }
-
-    /// The topic on the wire, such as `camelid/dev/1/blocks`.
-    pub fn on(self, network: Network) -> IdentTopic {
-        IdentTopic::new(format!("camelid/{network}/1/{}", self.name()))
-    }
-
-    /// The topic with this hash on the network; `None` for a topic that is none of ours.
-    pub fn of(hash: &TopicHash, network: Network) -> Option<Topic> {
-        Topic::ALL.into_iter().find(|topic| topic.on(network).hash() == *hash)
-    }
+/// The topic with this hash on the network; `None` for a topic that is none of ours.
+pub fn topic_of(hash: &TopicHash, network: Network) -> Option<Topic> {
+    Topic::ALL.into_iter().find(|topic| topic_on(*topic, network).hash() == *hash)
 }
 
 /// The name and version that identify tells, such as `/camelid/dev/1`; also the start of every protocol's name.
@@ -177,7 +153,7 @@ impl Behaviour {
         let mut gossip =
             gossipsub::Behaviour::new(MessageAuthenticity::Signed(keypair.clone()), config).map_err(|e| error(&e))?;
         for topic in Topic::ALL {
-            gossip.subscribe(&topic.on(network)).map_err(|e| error(&e))?;
+            gossip.subscribe(&topic_on(topic, network)).map_err(|e| error(&e))?;
         }
         let name = StreamProtocol::try_from_owned(format!("{base}/request")).map_err(|e| error(&e))?;
         let config = request_response::Config::default()
@@ -205,8 +181,8 @@ mod tests {
         assert_eq!(speaks("/camelid/\u{1b}[31m", Network::Dev), Speaks::Other("[31m".into()));
         assert_eq!(speaks("/ipfs/1", Network::Dev), Speaks::Stranger);
         for topic in Topic::ALL {
-            assert_eq!(Topic::of(&topic.on(Network::Dev).hash(), Network::Dev), Some(topic));
-            assert_eq!(Topic::of(&topic.on(Network::Test).hash(), Network::Dev), None);
+            assert_eq!(topic_of(&topic_on(topic, Network::Dev).hash(), Network::Dev), Some(topic));
+            assert_eq!(topic_of(&topic_on(topic, Network::Test).hash(), Network::Dev), None);
         }
     }
 

@@ -49,6 +49,10 @@ pub(super) fn router<N: NodeApi>(node: N, token: Token) -> Router {
             "/v1/jobs/{id}",
             get(|State(n): Node<N>, Path(id): Path<String>| async move { n.job(id).await.map(Json) }),
         )
+        .route(
+            "/v1/dev/misbehave",
+            post(|State(n): Node<N>, body: Bytes| async move { n.misbehave(parse(&body)?).await.map(Json) }),
+        )
         .fallback(|| async { ApiError::not_found("no such path: docs/api.md lists the API's paths") })
         .method_not_allowed_fallback(|| async { ApiError::bad_request("this path takes another method, GET or POST") })
         .layer(DefaultBodyLimit::max(MAX_BODY))

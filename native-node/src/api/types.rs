@@ -275,9 +275,24 @@ pub struct JobSubmit {
     pub top_p: u32,
     /// What the compute node gets.
     pub reward_units: u64,
+    /// What the compute node must put at stake; as much as the reward when absent.
+    #[serde(default)]
+    pub stake_units: Option<u64>,
     /// How much of the answer is checked.
     #[serde(default)]
     pub verify: Verify,
+    /// On a development network: how this client breaks the rules (`silent-client`).
+    #[serde(default)]
+    pub misbehave: Option<String>,
+}
+
+/// `POST /v1/dev/misbehave`: how this node breaks the rules of the jobs that it takes from now on. Development networks
+/// alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MisbehaveRequest {
+    /// `none`, `alter-token` or `silent-node`.
+    pub how: String,
 }
 
 fn all_millionths() -> u32 {

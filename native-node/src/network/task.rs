@@ -5,7 +5,7 @@ use super::dialer::Dialer;
 use super::handle::{Snapshot, lock};
 use super::standing::{BAN_AT, Bucket, Standing};
 use super::*;
-use camelid_core::p2p::{self, REQUEST_TIMEOUT, Request, Speaks};
+use camelid_core::p2p::{self, REQUEST_TIMEOUT, Request, Speaks, topic_of, topic_on};
 use futures::{FutureExt, StreamExt};
 use libp2p::core::ConnectedPoint;
 use libp2p::request_response::{self, InboundFailure, OutboundFailure, OutboundRequestId, ResponseChannel};
@@ -323,7 +323,7 @@ impl Task {
         if len > max {
             return Err(PublishError::TooLong { len, max });
         }
-        let topic = topic.on(self.network);
+        let topic = topic_on(topic, self.network);
         match self.common().gossip.publish(topic, data) {
             Ok(_) | Err(E::NoPeersSubscribedToTopic | E::Duplicate) => Ok(()),
             Err(E::AllQueuesFull(_)) => Err(PublishError::PeersBusy),
@@ -498,7 +498,7 @@ impl Task {
     fn on_gossip(&mut self, event: gossipsub::Event) {
         let gossipsub::Event::Message { propagation_source: from, message_id: id, message } = event else { return };
         self.announce(from);
-        let topic = Topic::of(&message.topic, self.network);
+        let topic = topic_of(&message.topic, self.network);
         let data = Payload::new(message.data, &self.room);
         let taken = match (topic, data) {
             (Some(topic), Some(data)) => self.pass_on(NetworkEvent::Gossip { topic, id: id.clone(), from, data }),

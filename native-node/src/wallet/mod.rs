@@ -8,7 +8,9 @@ mod file;
 mod keyring;
 mod password;
 
-pub use coins::{Balance, FeeRate, Need, Paid, Payment, PaymentError, Selection, balance, pay, select, spendable};
+pub use coins::{
+    Balance, FeeRate, INPUT_BYTES, Need, Paid, Payment, PaymentError, Selection, balance, pay, select, spendable,
+};
 pub use file::{KeyFile, KeyFileError};
 pub use keyring::{Branch, KeyPath, Keyring};
 pub use password::{PASSWORD_VARIABLE, PasswordError, Passwords};

@@ -1,0 +1,1 @@
+//! Deals played as games: see `game`.

@@ -1,0 +1,277 @@
+//! Running deals: saves what changed, then does what was asked for.
+
+use super::config::Misbehaviour;
+use super::journal::Shelf;
+use super::models::{AnswerCheck, Done, Work};
+use super::{Node, NodeError};
+use camelid_core::contract::{ReleaseFacts, Witness, release_allowed};
+use camelid_core::deal::{Action, ClientDeal, ClientKeys, ComputeDeal};
+use camelid_core::encode::{Decode, Encode};
+use camelid_core::hash::{JobId, sha256};
+use camelid_core::keys::{JobKey, SecretKey};
+use camelid_core::message::Payload;
+use camelid_core::pool::AddError;
+use camelid_core::transaction::Transaction;
+use camelid_core::units::{Amount, TokenId};
+
+/// Seconds without a conflict after a settlement was seen, before its key may be handed over unburied (d).
+const QUIET_SECONDS: u32 = 2;
+
+impl Node {
+    /// Reads the deals of before the restart.
+    pub(super) fn load_deals(&mut self) -> Result<(), NodeError> {
+        for (_, bytes) in self.journal.all(Shelf::ClientDeals)? {
+            let mut deal = ClientDeal::from_bytes(&bytes)?;
+            deal.resume();
+            self.clients.insert(deal.create.id(self.params.network), deal);
+        }
+        for (_, bytes) in self.journal.all(Shelf::ComputeDeals)? {
+            let mut deal = ComputeDeal::from_bytes(&bytes)?;
+            deal.resume();
+            self.computes.insert(deal.id(), deal);
+        }
+        self.retrack()
+    }
+
+    /// The secret of a compute deal's stake coin, from the wallet.
+    pub(super) fn node_key(&self, job: &JobId) -> Option<SecretKey> {
+        let key = self.computes.get(job)?.accept.body.node_key;
+        self.wallet.as_ref()?.keyring.secret_for(&key.hash())
+    }
+
+    /// Runs `f` on a client's deal with the keys that it needs.
+    pub(super) fn with_client<T>(
+        &mut self,
+        job: &JobId,
+        f: impl FnOnce(&mut ClientDeal, &ClientKeys<'_>) -> T,
+    ) -> Option<T> {
+        let keyring = &self.wallet.as_ref()?.keyring;
+        let deal = self.clients.get_mut(job)?;
+        let client = keyring.keys().job(deal.key_index, JobKey::Client).ok()?;
+        let job_key = keyring.keys().job(deal.key_index, JobKey::Encryption).ok()?;
+        let coins: Option<Vec<_>> = deal.create.coins.iter().map(|c| keyring.secret_for(&c.key.hash())).collect();
+        Some(f(deal, &ClientKeys { client: &client, job: &job_key, coins: &coins? }))
+    }
+
+    /// Lets every deal take a step.
+    pub(super) fn step_deals(&mut self) -> Result<(), NodeError> {
+        let ids: Vec<_> = self.clients.iter().filter(|(_, d)| !d.is_over()).map(|(id, _)| *id).collect();
+        for id in ids {
+            self.step_client(&id);
+        }
+        let ids: Vec<_> = self.computes.iter().filter(|(_, d)| !d.is_over()).map(|(id, _)| *id).collect();
+        for id in ids {
+            self.check_release(&id);
+            self.step_compute(&id);
+        }
+        Ok(())
+    }
+
+    /// Lets a client's deal take a step, saves it, and does what it asks for.
+    pub(super) fn step_client(&mut self, job: &JobId) {
+        let rules = self.rules;
+        let facts = self.facts(&rules);
+        let Some(actions) = self.with_client(job, |deal, keys| deal.step(keys, &facts)) else { return };
+        let Some(deal) = self.clients.get(job) else { return };
+        let bytes = deal.to_bytes();
+        self.save(Shelf::ClientDeals, job, bytes);
+        let silent = self.misbehaving.get(job) == Some(&Misbehaviour::SilentClient);
+        for action in actions {
+            match action {
+                Action::Send(_, Payload::JobClose(_)) if silent => {}
+                Action::Verify { prompt, answer } => self.check_answer(job, prompt, answer),
+                other => self.act(job, other),
+            }
+        }
+    }
+
+    /// Lets a compute deal take a step, saves it, and does what it asks for.
+    pub(super) fn step_compute(&mut self, job: &JobId) {
+        let rules = self.rules;
+        let facts = self.facts(&rules);
+        let Some(key) = self.node_key(job) else { return };
+        let Some(deal) = self.computes.get_mut(job) else { return };
+        let actions = deal.step(&key, &facts);
+        let bytes = deal.to_bytes();
+        self.save(Shelf::ComputeDeals, job, bytes);
+        let silent = self.misbehaving.get(job) == Some(&Misbehaviour::SilentNode);
+        for action in actions {
+            match action {
+                Action::Send(_, Payload::JobDelivery(_)) if silent => {}
+                Action::Publish(tx) if silent && is_reveal(&tx) => {}
+                Action::Compute => self.compute(job),
+                other => self.act(job, other),
+            }
+        }
+    }
+
+    /// Writes a deal down if it changed since it was written last.
+    fn save(&mut self, shelf: Shelf, job: &JobId, bytes: Vec<u8>) {
+        let hash = sha256(&bytes);
+        if self.saved.get(job) == Some(&hash) {
+            return;
+        }
+        match self.journal.put(shelf, &job.0, &bytes) {
+            Ok(()) => drop(self.saved.insert(*job, hash)),
+            Err(error) => tracing::error!(%error, %job, "a deal could not be saved"),
+        }
+    }
+
+    fn act(&mut self, job: &JobId, action: Action) {
+        match action {
+            Action::Broadcast(payload) => {
+                if let Err(error) = self.take_job_message(&payload) {
+                    tracing::debug!(%error, %job, "our own message");
+                }
+                self.broadcast(payload);
+            }
+            Action::Send(peer, payload) => self.send_to(peer, payload),
+            Action::Publish(tx) => self.publish(job, &tx),
+            Action::Compute | Action::Verify { .. } => {}
+        }
+    }
+
+    /// Puts a job's transaction into the pool and tells everybody.
+    fn publish(&mut self, job: &JobId, tx: &Transaction) {
+        match self.add_transaction(tx) {
+            Ok(()) => {
+                tracing::info!(%job, txid = %tx.txid(), "job transaction sent");
+                self.broadcast(tx.clone().into());
+            }
+            // Said again, for neighbours that missed it.
+            Err(AddError::Refused(camelid_core::pool::PoolError::AlreadyKnown)) => self.broadcast(tx.clone().into()),
+            Err(error) => {
+                tracing::debug!(%job, %error, txid = %tx.txid(), "job transaction not taken");
+                if let Some(deal) = self.computes.get_mut(job) {
+                    deal.on_close_refused();
+                }
+            }
+        }
+    }
+
+    fn compute(&mut self, job: &JobId) {
+        let Some(deal) = self.computes.get_mut(job) else { return };
+        let params = &deal.create.params;
+        let (Some(private), Some(package)) = (&deal.private, self.models.get(&params.model)) else {
+            deal.on_compute_failed();
+            return;
+        };
+        self.model_thread.send(Work::Generate {
+            job: *job,
+            package: package.clone(),
+            prompt: private.token_ids.clone(),
+            sampling: params.sampling,
+            seed: private.seed,
+            limit: params.max_tokens,
+        });
+    }
+
+    fn check_answer(&mut self, job: &JobId, prompt: Vec<TokenId>, answer: Vec<TokenId>) {
+        let Some(deal) = self.clients.get_mut(job) else { return };
+        let params = &deal.create.params;
+        let Some(package) = self.models.get(&params.model) else {
+            tracing::error!(%job, "the model to check this answer with is not here any more");
+            deal.on_verify_failed();
+            return;
+        };
+        self.model_thread.send(Work::Check(AnswerCheck {
+            job: *job,
+            package: package.clone(),
+            prompt,
+            answer,
+            sampling: params.sampling,
+            seed: deal.private.seed,
+            limit: params.max_tokens,
+            mode: deal.verify,
+            random: u64::from_le_bytes(super::random()),
+        }));
+    }
+
+    /// The model thread finished something.
+    pub(super) fn on_done(&mut self, done: Done) -> Result<(), NodeError> {
+        let rules = self.rules;
+        let facts = self.facts(&rules);
+        match done {
+            Done::Generated(job, result) => {
+                let alter = self.misbehaving.get(&job) == Some(&Misbehaviour::AlterToken);
+                let key = self.node_key(&job);
+                if let (Some(deal), Some(key)) = (self.computes.get_mut(&job), key) {
+                    match result {
+                        Ok((mut answer, ms)) => {
+                            if alter {
+                                alter_token(&mut answer);
+                            }
+                            if let Err(error) = deal.on_computed(answer, ms, &key, &facts) {
+                                tracing::warn!(%job, %error, "the answer is of no use");
+                            }
+                        }
+                        Err(error) => {
+                            tracing::warn!(%job, %error, "the model could not be run");
+                        }
+                    }
+                }
+                self.step_compute(&job);
+            }
+            Done::Checked(job, result) => {
+                if let Some(deal) = self.clients.get_mut(&job) {
+                    match result {
+                        Ok(verdict) => deal.on_verified(verdict, &facts),
+                        Err(error) => {
+                            tracing::error!(%job, %error, "the answer could not be checked");
+                        }
+                    }
+                }
+                self.step_client(&job);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the key may be handed over before the settlement is buried: the release rule.
+    fn check_release(&mut self, job: &JobId) {
+        let Some(deal) = self.computes.get(job) else { return };
+        let (Some(settlement), false) = (&deal.settlement, deal.released) else { return };
+        let Some(entry) = self.pool.get(&settlement.txid()) else { return };
+        let tip = self.chain.height();
+        let depth = |o: &camelid_core::transaction::OutPoint| match self.chain.coin(o) {
+            Ok(Some(coin)) => tip.since(coin.height) + 1,
+            _ => 0,
+        };
+        let facts = ReleaseFacts {
+            least_input_depth: settlement.inputs.iter().map(|i| depth(&i.previous)).min().unwrap_or(0),
+            fee_rate: entry.fee_rate(),
+            next_block_fee_rate: self.pool.next_block_fee_rate(self.params.max_block_bytes),
+            blocks_left: deal.create.params.valid_until.since(tip.next()),
+            quiet: self.pool.conflict_seen(settlement).is_none()
+                && self.now().0.saturating_sub(entry.added.0) >= QUIET_SECONDS,
+            exposed: self.exposed(job).checked_add(deal.create.params.reward),
+            exposure_limit: self.config.exposure_limit,
+        };
+        if release_allowed(&facts, &self.rules)
+            && let Some(deal) = self.computes.get_mut(job)
+        {
+            deal.released = true;
+        }
+    }
+
+    /// The rewards for keys that were handed over and whose settlements are not buried.
+    fn exposed(&self, but: &JobId) -> Amount {
+        let released = self.computes.iter().filter(|(id, d)| *id != but && d.released && !d.is_over());
+        let tip = self.chain.height();
+        let unburied = released
+            .filter(|(_, d)| d.track.settled_at().is_none_or(|at| tip.since(at) + 1 < self.rules.release_depth));
+        unburied.map(|(_, d)| d.create.params.reward).sum()
+    }
+}
+
+fn is_reveal(tx: &Transaction) -> bool {
+    tx.inputs.iter().any(|i| matches!(Witness::from_bytes(i.script_sig.as_bytes()), Ok(Witness::Reveal { .. })))
+}
+
+/// What a node that cheats does: another token, in the middle of the answer.
+fn alter_token(answer: &mut [TokenId]) {
+    let middle = answer.len() / 2;
+    if let Some(id) = answer.get_mut(middle) {
+        id.0 ^= 1;
+    }
+}

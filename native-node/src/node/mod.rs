@@ -1,0 +1,363 @@
+//! The node: one task owns chain, pools, wallet and deals; everything that happens is told to it, one thing after
+//! another, so nothing is ever half done. Long work (mining, models, network waits) runs elsewhere and reports back.
+
+mod accept;
+mod blocks;
+mod config;
+mod deals;
+mod journal;
+mod messages;
+mod mining;
+mod models;
+mod payments;
+mod route;
+mod submit;
+mod sync;
+mod views;
+mod wallet;
+
+pub use config::{Misbehaviour, NodeConfig};
+pub use journal::{Journal, JournalError, Shelf};
+pub use models::{ModelError, ModelShelf, PACKAGE_SUFFIX};
+pub use submit::{JobRequest, SubmitError};
+pub use views::model_view;
+pub use wallet::{HistoryItem, OpenWallet};
+
+use crate::network::{self, NetworkError, NetworkEvent, NetworkHandle, PeerId};
+use crate::store::{RedbStore, StoreError};
+use crate::wallet::{KeyFileError, Keyring, PaymentError};
+use camelid_core::block::NetworkParams;
+use camelid_core::chain::{Chain, ChainError};
+use camelid_core::contract::WalletRules;
+use camelid_core::deal::{ClientDeal, ComputeDeal, Facts};
+use camelid_core::encode::DecodeError;
+use camelid_core::hash::{Hash32, JobId, Txid};
+use camelid_core::job::PeerAddress;
+use camelid_core::keys::DerivationError;
+use camelid_core::message::{ChainStatus, peer_address};
+use camelid_core::pool::{JobPool, PoolLimits, ServiceBook, TransactionPool};
+use camelid_core::units::{Height, Timestamp};
+use models::{Done, ModelThread};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tokio::sync::{mpsc, oneshot};
+
+/// Why the node cannot start, or had to stop.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NodeError {
+    /// The chain's store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The chain.
+    #[error("chain: {0}")]
+    Chain(#[from] ChainError<StoreError>),
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// A saved deal.
+    #[error("the journal holds a damaged record ({0}); restore the data directory from a backup")]
+    Record(#[from] DecodeError),
+    /// The network.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// A model.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The wallet's file.
+    #[error(transparent)]
+    KeyFile(#[from] KeyFileError),
+    /// The wallet.
+    #[error(transparent)]
+    Wallet(#[from] WalletError),
+    /// A file or folder.
+    #[error("{what} {}: {source}", .path.display())]
+    File {
+        /// What was tried.
+        what: &'static str,
+        /// Where.
+        path: std::path::PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// The node was asked for what it cannot do as it runs.
+    #[error("{0}")]
+    Config(String),
+}
+
+/// Why the wallet cannot do something.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WalletError {
+    /// There is no wallet, or it is closed.
+    #[error(
+        "this node runs without a wallet: make one with `camelid wallet new`, then start the node with --password-file or CAMELID_PASSWORD"
+    )]
+    Closed,
+    /// A key cannot be derived.
+    #[error("wallet key: {0}")]
+    Derivation(#[from] DerivationError),
+    /// The payment cannot be made.
+    #[error(transparent)]
+    Payment(#[from] PaymentError),
+    /// The payment was refused by our own pool.
+    #[error("the payment was refused: {0}")]
+    Refused(String),
+    /// The journal failed.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+/// What is reported to the node's task by what runs elsewhere.
+enum Internal {
+    /// The miner found a block.
+    Mined(Box<camelid_core::block::Block>),
+    /// The model thread finished something.
+    Done(Done),
+    /// A neighbour answered, or did not.
+    Answer { peer: PeerId, asked: sync::Asked, answer: Result<Vec<u8>, String> },
+    /// A message that was being forwarded found no way.
+    Unroutable { message: Hash32, sender: PeerAddress },
+}
+
+type Call = Box<dyn FnOnce(&mut Node) + Send>;
+
+/// A running node, for everybody else. Cheap to clone.
+#[derive(Clone)]
+pub struct NodeHandle {
+    calls: mpsc::Sender<Call>,
+    stop: mpsc::Sender<()>,
+    network: NetworkHandle,
+}
+
+/// The node has stopped.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the node has stopped")]
+pub struct Stopped;
+
+impl NodeHandle {
+    /// Runs `f` on the node's task, between two other things.
+    pub async fn call<T: Send + 'static>(&self, f: impl FnOnce(&mut Node) -> T + Send + 'static) -> Result<T, Stopped> {
+        let (done, answer) = oneshot::channel();
+        let call: Call = Box::new(move |node| {
+            let _ = done.send(f(node));
+        });
+        self.calls.send(call).await.map_err(|_| Stopped)?;
+        answer.await.map_err(|_| Stopped)
+    }
+
+    /// Asks the node to stop; what is being written is finished first.
+    pub fn stop(&self) {
+        let _ = self.stop.try_send(());
+    }
+
+    /// The network.
+    pub fn network(&self) -> &NetworkHandle {
+        &self.network
+    }
+}
+
+/// The node. Its methods run on its own task only.
+pub struct Node {
+    config: NodeConfig,
+    params: &'static NetworkParams,
+    rules: WalletRules,
+    chain: Chain<RedbStore>,
+    pool: TransactionPool,
+    jobs: JobPool,
+    services: ServiceBook,
+    wallet: Option<OpenWallet>,
+    journal: Journal,
+    clients: BTreeMap<JobId, ClientDeal>,
+    computes: BTreeMap<JobId, ComputeDeal>,
+    /// What each deal's saved form hashes to.
+    saved: BTreeMap<JobId, Hash32>,
+    /// Jobs in which this node breaks the rules, on a development network.
+    misbehaving: BTreeMap<JobId, Misbehaviour>,
+    /// Since which height a coin of an unsettled deal is gone.
+    coins_gone: BTreeMap<JobId, Height>,
+    models: ModelShelf,
+    model_thread: ModelThread,
+    network: NetworkHandle,
+    address: PeerAddress,
+    peers: BTreeMap<PeerId, sync::PeerState>,
+    /// Addressed messages seen lately, oldest first: none is handled or forwarded twice.
+    seen: (BTreeSet<Hash32>, VecDeque<Hash32>),
+    /// The messages behind what the pools hold, to be given to neighbours that join later.
+    pool_messages: BTreeMap<Hash32, messages::PoolMessage>,
+    miner: mining::Miner,
+    internal: mpsc::UnboundedSender<Internal>,
+    sequence: u64,
+    last_offer: Timestamp,
+    last_poll: Instant,
+    warned: BTreeSet<Txid>,
+    started: Instant,
+}
+
+impl Node {
+    /// The time.
+    fn now(&self) -> Timestamp {
+        unix_now()
+    }
+
+    /// What is known now.
+    fn facts<'a>(&self, rules: &'a WalletRules) -> Facts<'a> {
+        Facts {
+            network: self.params,
+            rules,
+            tip: self.chain.height(),
+            tip_hash: self.chain.tip_hash(),
+            now: self.now(),
+        }
+    }
+
+    fn status(&self) -> ChainStatus {
+        ChainStatus {
+            genesis: self.params.genesis().hash(),
+            tip: self.chain.tip_hash(),
+            height: self.chain.height(),
+            time: self.now(),
+        }
+    }
+
+    fn wallet(&self) -> Result<&OpenWallet, WalletError> {
+        self.wallet.as_ref().ok_or(WalletError::Closed)
+    }
+}
+
+/// Seconds since 1970.
+pub(crate) fn unix_now() -> Timestamp {
+    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(elapsed.as_secs().min(u32::MAX as u64) as u32)
+}
+
+/// Random bytes from the system.
+pub(crate) fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("the system has randomness");
+    bytes
+}
+
+/// Starts a node. It runs until it is told to stop; the join handle ends then.
+pub async fn start(
+    config: NodeConfig,
+) -> Result<(NodeHandle, tokio::task::JoinHandle<Result<(), NodeError>>), NodeError> {
+    let params = NetworkParams::of(config.network);
+    let rules = WalletRules::for_network(params);
+    std::fs::create_dir_all(&config.data_dir).map_err(|source| NodeError::File {
+        what: "cannot make the data directory",
+        path: config.data_dir.clone(),
+        source,
+    })?;
+    let store = RedbStore::open(&config.data_dir, config.network)?;
+    let chain = Chain::open(store, params)?;
+    let journal = Journal::open(&config.data_dir.join("journal.redb"))?;
+    let models = ModelShelf::load(&config.models, &config.data_dir.join("models"))?;
+    if config.compute && models.roots().next().is_none() {
+        return Err(NodeError::Config("--compute needs a model: give --model PATH".into()));
+    }
+    let wallet = match &config.mnemonic {
+        Some(mnemonic) => {
+            let keyring = Keyring::new(config.network, mnemonic).map_err(WalletError::from)?;
+            Some(OpenWallet::new(keyring))
+        }
+        None => None,
+    };
+    let (network, events) = network::start(config.network_config()).await?;
+    let key = network.keypair().public().try_into_ed25519().map_err(|e| NodeError::Config(e.to_string()))?;
+    let (internal, reports) = mpsc::unbounded_channel();
+    let done = internal.clone();
+    let model_thread = ModelThread::start(move |d| {
+        let _ = done.send(Internal::Done(d));
+    });
+    let miner = mining::Miner::new(config.mine.then_some(config.mine_threads), internal.clone());
+    let mut node = Node {
+        params,
+        rules,
+        chain,
+        pool: TransactionPool::new(PoolLimits::default(), rules),
+        jobs: JobPool::default(),
+        services: ServiceBook::default(),
+        wallet,
+        journal,
+        clients: BTreeMap::new(),
+        computes: BTreeMap::new(),
+        saved: BTreeMap::new(),
+        misbehaving: BTreeMap::new(),
+        coins_gone: BTreeMap::new(),
+        models,
+        model_thread,
+        network: network.clone(),
+        address: peer_address(&key.to_bytes()),
+        peers: BTreeMap::new(),
+        seen: Default::default(),
+        pool_messages: BTreeMap::new(),
+        miner,
+        internal,
+        // Microseconds: higher after every restart.
+        sequence: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as u64,
+        last_offer: Timestamp::default(),
+        last_poll: Instant::now(),
+        warned: BTreeSet::new(),
+        started: Instant::now(),
+        config,
+    };
+    node.scan_wallet()?;
+    node.load_deals()?;
+    node.load_own_transactions()?;
+    let (calls, call_queue) = mpsc::channel(64);
+    let (stop, stop_asked) = mpsc::channel(1);
+    let handle = NodeHandle { calls, stop, network };
+    let task = tokio::spawn(node.run(events, reports, call_queue, stop_asked));
+    Ok((handle, task))
+}
+
+impl Node {
+    async fn run(
+        mut self,
+        mut events: mpsc::Receiver<NetworkEvent>,
+        mut reports: mpsc::UnboundedReceiver<Internal>,
+        mut calls: mpsc::Receiver<Call>,
+        mut stop: mpsc::Receiver<()>,
+    ) -> Result<(), NodeError> {
+        let mut tick = tokio::time::interval(Duration::from_millis(200));
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                _ = stop.recv() => break,
+                Some(report) = reports.recv() => self.on_internal(report)?,
+                Some(call) = calls.recv() => call(&mut self),
+                Some(event) = events.recv() => self.on_network(event)?,
+                _ = tick.tick() => self.on_tick()?,
+            }
+        }
+        self.miner.stop();
+        self.network.shutdown().await;
+        Ok(())
+    }
+
+    fn on_internal(&mut self, report: Internal) -> Result<(), NodeError> {
+        match report {
+            Internal::Mined(block) => self.on_mined(*block),
+            Internal::Done(done) => self.on_done(done),
+            Internal::Answer { peer, asked, answer } => self.on_answer(peer, asked, answer),
+            Internal::Unroutable { message, sender } => {
+                self.on_unroutable(message, sender);
+                Ok(())
+            }
+        }
+    }
+
+    fn on_tick(&mut self) -> Result<(), NodeError> {
+        let rules = self.rules;
+        let facts = self.facts(&rules);
+        self.jobs.expire(&facts);
+        self.services.expire(facts.now);
+        self.poll_peers();
+        self.offer_service();
+        self.take_jobs()?;
+        self.step_deals()?;
+        self.mine()
+    }
+}

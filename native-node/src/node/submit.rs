@@ -1,0 +1,221 @@
+//! The client side's start: from a prompt to an offered job.
+
+use super::config::Misbehaviour;
+use super::{JournalError, ModelError, Node, WalletError};
+use crate::wallet::{FeeRate, INPUT_BYTES, Need, PaymentError, select, spendable};
+use camelid_core::deal::{ClientDeal, VerifyMode};
+use camelid_core::encode::Encode;
+use camelid_core::hash::JobId;
+use camelid_core::job::{JobCreate, JobParams, JobPrivate};
+use camelid_core::keys::{DerivationError, JobKey};
+use camelid_core::model::{JobLimitError, Sampling, valid_job, valid_prompt};
+use camelid_core::pool::JobPoolError;
+use camelid_core::units::Amount;
+
+/// The most miner's fee of one move, by default: a move is at most 700 bytes, at ten times the least rate.
+const MOVE_FEE: Amount = Amount(7_000);
+/// What a false challenge costs, by default.
+const BOND: Amount = Amount(100_000);
+/// Bytes of a settlement beside the client's inputs: terms, change of both sides, the node's input.
+const SETTLEMENT_BYTES: usize = 850;
+/// The fee rate of a settlement, in least rates: it should be in the next block.
+const FEE_FACTOR: u64 = 2;
+
+/// What a user asks for.
+#[derive(Clone, Debug)]
+pub struct JobRequest {
+    /// The model's name, root, or start of its root.
+    pub model: String,
+    /// The prompt.
+    pub prompt: String,
+    /// The most tokens to generate.
+    pub max_tokens: u32,
+    /// The seed; random without.
+    pub seed: Option<u64>,
+    /// How tokens are drawn.
+    pub sampling: Sampling,
+    /// What the node gets.
+    pub reward: Amount,
+    /// What the node must put at stake; as much as the reward without.
+    pub stake: Option<Amount>,
+    /// How much of the answer is checked.
+    pub verify: VerifyMode,
+    /// How to break the rules, on a development network.
+    pub misbehave: Misbehaviour,
+}
+
+/// Why a job is not offered. Nothing was paid.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SubmitError {
+    /// The wallet.
+    #[error(transparent)]
+    Wallet(#[from] WalletError),
+    /// The model.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The model cannot be asked this.
+    #[error(transparent)]
+    Limit(#[from] JobLimitError),
+    /// Nobody serves the model.
+    #[error(
+        "nobody serves model {0} at present: start a node with --compute and this model, or wait for one to connect"
+    )]
+    Nobody(String),
+    /// The reward is too low.
+    #[error(
+        "reward {reward} is too low for {tokens} tokens of {model}: the cheapest node asks {least}; raise --reward"
+    )]
+    RewardTooLow {
+        /// What was offered.
+        reward: Amount,
+        /// The least that a node asks.
+        least: Amount,
+        /// Prompt and limit.
+        tokens: u64,
+        /// The model.
+        model: String,
+    },
+    /// No node has such a stake.
+    #[error("no node that serves {model} has {stake} coins at stake; lower --reward or --stake")]
+    StakeTooHigh {
+        /// What was asked for.
+        stake: Amount,
+        /// The model.
+        model: String,
+    },
+    /// The node is not connected to anybody.
+    #[error("this node has no peers: give --peer, or wait until it is connected")]
+    NoPeers,
+    /// Refused by our own job pool.
+    #[error("the job is refused: {0}")]
+    Refused(#[from] JobPoolError),
+    /// Misbehaviour on a network where money counts.
+    #[error("misbehaviour is for development networks alone")]
+    Misbehaviour,
+}
+
+impl From<PaymentError> for SubmitError {
+    fn from(error: PaymentError) -> Self {
+        SubmitError::Wallet(error.into())
+    }
+}
+
+impl From<DerivationError> for SubmitError {
+    fn from(error: DerivationError) -> Self {
+        SubmitError::Wallet(error.into())
+    }
+}
+
+impl From<JournalError> for SubmitError {
+    fn from(error: JournalError) -> Self {
+        SubmitError::Wallet(error.into())
+    }
+}
+
+impl Node {
+    /// Offers a job. It goes on by itself from here, also after a restart.
+    pub fn submit(&mut self, request: JobRequest) -> Result<JobId, SubmitError> {
+        if request.misbehave != Misbehaviour::None && self.params.network != camelid_core::units::Network::Dev {
+            return Err(SubmitError::Misbehaviour);
+        }
+        let package = self.models.find(&request.model)?.clone();
+        let (info, tokenizer) = (package.info(), package.tokenizer());
+        let token_ids = tokenizer.prompt(&request.prompt);
+        valid_job(&info, token_ids.len() as u64, request.max_tokens, &request.sampling)?;
+        valid_prompt(&info, &token_ids)?;
+        let stake = request.stake.unwrap_or(Self::usual_stake(request.reward));
+        let tokens = token_ids.len() as u64 + request.max_tokens as u64;
+        self.check_market(&info.name, package.root(), tokens, request.reward, stake)?;
+
+        let index = self.journal.count("job keys")?;
+        let wallet = self.wallet()?;
+        let keys = wallet.keyring.keys();
+        let salt = keys.job(index, JobKey::PromptSalt)?.to_bytes();
+        let seed = request.seed.unwrap_or_else(|| u64::from_le_bytes(super::random()));
+        let private = JobPrivate { prompt: request.prompt, token_ids, seed, salt };
+
+        let reserve = Amount(BOND.0 + 4 * MOVE_FEE.0);
+        let fee_rate = FeeRate(self.pool.next_block_fee_rate(self.params.max_block_bytes) * FEE_FACTOR);
+        let locked = request.reward.checked_add(reserve).ok_or(PaymentError::TooMuch)?;
+        let bound = self.bound_coins();
+        let free: Vec<_> = wallet
+            .coins()
+            .filter(|(o, _)| !bound.contains(o) && self.pool.spender(o).is_none())
+            .map(|(o, c)| (*o, c.clone()))
+            .collect();
+        let free = spendable(&free, self.chain.height().next(), self.params);
+        let dust = self.params.contract.dust;
+        let chosen = select(&free, &Need { amount: locked, bytes: SETTLEMENT_BYTES, fee_rate, dust })?;
+        let fee = fee_rate.fee(SETTLEMENT_BYTES + chosen.coins.len() * INPUT_BYTES);
+        let job_key = |purpose| keys.job(index, purpose).map(|k| k.public_key());
+        let params = JobParams {
+            version: JobParams::VERSION,
+            model: package.root(),
+            prompt_tokens: private.token_ids.len() as u32,
+            max_tokens: request.max_tokens,
+            sampling: request.sampling,
+            timestamp: self.now(),
+            valid_until: self.chain.height().plus(self.rules.job_lifetime),
+            client_peer: self.address.clone(),
+            client_key: job_key(JobKey::Client)?,
+            challenge_key: job_key(JobKey::Challenge)?,
+            job_key: job_key(JobKey::Encryption)?,
+            reward: request.reward,
+            stake,
+            reserve,
+            move_fee: MOVE_FEE,
+            bond: BOND,
+            fee,
+            periods: self.rules.periods,
+            commitment: private.commitment(),
+        };
+        let mut secrets = Vec::new();
+        for (outpoint, coin) in &chosen.coins {
+            let hash = camelid_core::script::templates::p2pkh_key_hash(&coin.output.script_pubkey);
+            let secret = hash.and_then(|h| wallet.keyring.secret_for(&h));
+            secrets.push((*outpoint, secret.ok_or(PaymentError::NoKey { coin: *outpoint })?));
+        }
+        let signers: Vec<_> = secrets.iter().map(|(o, s)| (*o, s)).collect();
+        let create = JobCreate::sign(params, wallet.keyring.change_hash(), &signers, self.params.network);
+        let id = create.id(self.params.network);
+        self.take_job_message(&create.clone().into())?;
+        let values = chosen.coins.iter().map(|(_, c)| c.output.value).collect();
+        let rules = self.rules;
+        let deal = ClientDeal::new(create, private, values, index, request.verify, &self.facts(&rules));
+        self.journal.put(super::journal::Shelf::ClientDeals, &id.0, &deal.to_bytes())?;
+        self.clients.insert(id, deal);
+        if request.misbehave != Misbehaviour::None {
+            self.misbehaving.insert(id, request.misbehave);
+        }
+        self.step_client(&id);
+        Ok(id)
+    }
+
+    /// Whether somebody known would take the job.
+    fn check_market(
+        &self,
+        name: &str,
+        model: camelid_core::hash::ModelRoot,
+        tokens: u64,
+        reward: Amount,
+        stake: Amount,
+    ) -> Result<(), SubmitError> {
+        if self.peers.is_empty() {
+            return Err(SubmitError::NoPeers);
+        }
+        let asks: Vec<_> = self
+            .services
+            .serving(model)
+            .filter_map(|(o, value)| o.price(&model).map(|p| (p.for_tokens(tokens), value)))
+            .collect();
+        let Some(least) = asks.iter().map(|a| a.0).min() else { return Err(SubmitError::Nobody(name.into())) };
+        if reward < least {
+            return Err(SubmitError::RewardTooLow { reward, least, tokens, model: name.into() });
+        }
+        if !asks.iter().any(|(ask, value)| *ask <= reward && *value >= stake) {
+            return Err(SubmitError::StakeTooHigh { stake, model: name.into() });
+        }
+        Ok(())
+    }
+}
