@@ -2,7 +2,10 @@
 #![forbid(unsafe_code)]
 
 pub mod api;
+pub mod config;
+pub mod data_dir;
 pub mod miner;
+pub mod models;
 pub mod network;
 pub mod node;
 pub mod store;

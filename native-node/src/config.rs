@@ -1,0 +1,357 @@
+//! How a node is to run: a TOML file, and the command line over it.
+//!
+//! ```toml
+//! network = "dev"                     # main, test or dev
+//! listen = ["127.0.0.1:27460"]        # for peers; [] for nowhere
+//! peers = ["127.0.0.1:27470"]         # to stay connected to
+//! max_peers = 64
+//! api = "127.0.0.1:27461"             # loopback only
+//! mine = true
+//! mine_to = "7yoG..."                 # the wallet's own address when absent
+//! mining_threads = 0                  # 0: all cores
+//! compute = ["stories260k"]           # models to compute for others: names, roots or files
+//! password_file = "password"          # the wallet's
+//! ```
+//!
+//! Paths in the file are relative to the file. A key that does not exist is an error that names it.
+
+use crate::data_dir::{DataDir, DataDirError};
+use crate::network::{AddressError, Multiaddr, parse_address};
+use camelid_core::keys::{Address, AddressError as CoinAddressError};
+use camelid_core::units::Network;
+use serde::Deserialize;
+use std::fs;
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// The usual port for peers.
+pub const fn peer_port(network: Network) -> u16 {
+    match network {
+        Network::Main => 7460,
+        Network::Test => 17460,
+        Network::Dev => 27460,
+    }
+}
+
+/// The usual address of the API.
+pub fn usual_api(network: Network) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], peer_port(network) + 1))
+}
+
+/// A way to cheat, for the demonstration and for tests; on network `dev` alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Cheat {
+    /// A compute node that alters one token of its answers.
+    AlterToken,
+    /// A compute node that never hands over the key after it was paid.
+    SilentAfterPayment,
+    /// A client that pays and then never signs the close.
+    SilentAfterAnswer,
+}
+
+/// How a node is to run.
+#[derive(Clone, Debug)]
+pub struct NodeConfig {
+    /// Which network.
+    pub network: Network,
+    /// Its folder.
+    pub data_dir: DataDir,
+    /// Where to listen for peers.
+    pub listen: Vec<Multiaddr>,
+    /// Peers to stay connected to.
+    pub peers: Vec<Multiaddr>,
+    /// Connections at once.
+    pub max_peers: usize,
+    /// Where the API listens.
+    pub api: SocketAddr,
+    /// Whether to mine.
+    pub mine: bool,
+    /// Who gets the mined coins; the wallet when `None`.
+    pub mine_to: Option<Address>,
+    /// Threads that mine; all cores when `None`.
+    pub mining_threads: Option<usize>,
+    /// Models to compute for others: names, roots or files.
+    pub compute: Vec<String>,
+    /// Where the wallet's password is.
+    pub password_file: Option<PathBuf>,
+    /// How to cheat.
+    pub cheat: Option<Cheat>,
+}
+
+/// What the command line says; `None` and empty where it says nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// Which network.
+    pub network: Option<Network>,
+    /// The folder.
+    pub data_dir: Option<PathBuf>,
+    /// The configuration file.
+    pub config: Option<PathBuf>,
+    /// Where to listen for peers; the word `none` for nowhere.
+    pub listen: Vec<String>,
+    /// Peers, beside those of the file.
+    pub peers: Vec<String>,
+    /// Where the API listens.
+    pub api: Option<SocketAddr>,
+    /// Whether to mine.
+    pub mine: bool,
+    /// Who gets the mined coins.
+    pub mine_to: Option<String>,
+    /// Threads that mine; 0 for all cores.
+    pub mining_threads: Option<usize>,
+    /// Models to compute, beside those of the file.
+    pub compute: Vec<String>,
+    /// Where the wallet's password is.
+    pub password_file: Option<PathBuf>,
+    /// How to cheat.
+    pub cheat: Option<Cheat>,
+}
+
+/// Why a configuration is no good.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read configuration {}: {source}", .file.display())]
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// The file is not TOML, has an unknown key, or a value of the wrong kind.
+    #[error("configuration {}, line {line}: {message}", .file.display())]
+    Toml {
+        /// The file.
+        file: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong.
+        message: String,
+    },
+    /// The file names another network than the command line or the folder.
+    #[error("configuration {} is for network {found}, not {expected}: give --network {found}, or another --config", .file.display())]
+    OtherNetwork {
+        /// The file.
+        file: PathBuf,
+        /// The network asked for.
+        expected: Network,
+        /// The file's.
+        found: Network,
+    },
+    /// A value makes no sense.
+    #[error("{key}: {reason}")]
+    Value {
+        /// The key or option.
+        key: &'static str,
+        /// What was expected, what came.
+        reason: String,
+    },
+    /// The folder is no good.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    network: Option<String>,
+    listen: Option<Vec<String>>,
+    #[serde(default)]
+    peers: Vec<String>,
+    max_peers: Option<usize>,
+    api: Option<String>,
+    mine: Option<bool>,
+    mine_to: Option<String>,
+    mining_threads: Option<usize>,
+    #[serde(default)]
+    compute: Vec<String>,
+    password_file: Option<PathBuf>,
+}
+
+impl File {
+    fn read(file: &Path) -> Result<Self, ConfigError> {
+        let text = fs::read_to_string(file).map_err(|source| ConfigError::Read { file: file.into(), source })?;
+        toml::from_str(&text).map_err(|e| {
+            let before = e.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            // serde's words: "unknown field `x`, expected one of ..."; here they are keys.
+            let message = e.message().replace("unknown field", "unknown key").replace('\n', " ");
+            ConfigError::Toml { file: file.into(), line: before.matches('\n').count() + 1, message }
+        })
+    }
+}
+
+/// Which folder and network are meant: what the command line says, else what the folder says, else `dev`.
+pub fn resolve(data_dir: Option<&Path>, network: Option<Network>) -> Result<(DataDir, Network), DataDirError> {
+    let dir = match (data_dir, network) {
+        (Some(dir), _) => DataDir::at(dir),
+        (None, network) => DataDir::usual(network.unwrap_or(Network::Dev))?,
+    };
+    let network = match network {
+        Some(network) => network,
+        None => dir.network()?.unwrap_or(Network::Dev),
+    };
+    dir.check(network)?;
+    Ok((dir, network))
+}
+
+fn value<T, E: ToString>(key: &'static str, result: Result<T, E>) -> Result<T, ConfigError> {
+    result.map_err(|e| ConfigError::Value { key, reason: e.to_string() })
+}
+
+impl NodeConfig {
+    /// Reads the file (the one named, or `camelid.toml` in the folder if it is there) and puts the command line over it.
+    pub fn load(line: Overrides) -> Result<Self, ConfigError> {
+        // A named file may name the network, and so the folder.
+        let named = line.config.as_deref().map(File::read).transpose()?;
+        let in_file = |f: &File| value("network", f.network.as_deref().map(str::parse::<Network>).transpose());
+        let wanted = match (line.network, &named) {
+            (None, Some(file)) => in_file(file)?,
+            (network, _) => network,
+        };
+        let (data_dir, network) = resolve(line.data_dir.as_deref(), wanted)?;
+        let path = line.config.clone().unwrap_or_else(|| data_dir.config());
+        let file = match named {
+            Some(file) => file,
+            None => match File::read(&path) {
+                Err(ConfigError::Read { source, .. }) if source.kind() == ErrorKind::NotFound => File::default(),
+                other => other?,
+            },
+        };
+        if let Some(found) = in_file(&file)?.filter(|found| *found != network) {
+            return Err(ConfigError::OtherNetwork { file: path, expected: network, found });
+        }
+        let beside = |name: &Path| path.parent().unwrap_or(Path::new("")).join(name);
+
+        let listen = match (line.listen.is_empty(), file.listen) {
+            (false, _) => line.listen.into_iter().filter(|l| l != "none").collect(),
+            (true, Some(listen)) => listen,
+            // A newcomer's first node is nobody else's business.
+            (true, None) if network == Network::Dev => vec![format!("127.0.0.1:{}", peer_port(network))],
+            (true, None) => vec![format!("0.0.0.0:{}", peer_port(network))],
+        };
+        let addresses = |list: Vec<String>| list.iter().map(|a| parse_address(a)).collect::<Result<_, AddressError>>();
+        let api = match (line.api, file.api) {
+            (Some(api), _) => api,
+            (None, Some(text)) => value(
+                "api",
+                text.parse().map_err(|_| format!("`{text}` is no address: expected one like {}", usual_api(network))),
+            )?,
+            (None, None) => usual_api(network),
+        };
+        let mine_to = line.mine_to.or(file.mine_to);
+        let mine_to: Result<Option<Address>, CoinAddressError> =
+            mine_to.map(|text| Address::parse(&text, network)).transpose();
+        // A file's models with a path are beside the file; the command line's are where it was typed.
+        let model =
+            |name: String| if name.contains('/') { beside(Path::new(&name)).display().to_string() } else { name };
+        if line.cheat.is_some() && network != Network::Dev {
+            let reason = format!("cheating is for network dev, to show what comes of it; this is network {network}");
+            return Err(ConfigError::Value { key: "--cheat", reason });
+        }
+        let max_peers = file.max_peers.unwrap_or(64);
+        if !(1..=1000).contains(&max_peers) {
+            let reason = format!("{max_peers} is out of range: expected 1 to 1000");
+            return Err(ConfigError::Value { key: "max_peers", reason });
+        }
+        Ok(NodeConfig {
+            network,
+            listen: value("listen", addresses(listen))?,
+            peers: value("peers", addresses(file.peers.into_iter().chain(line.peers).collect()))?,
+            max_peers,
+            api,
+            mine: line.mine || file.mine.unwrap_or(false),
+            mine_to: value("mine_to", mine_to)?,
+            mining_threads: line.mining_threads.or(file.mining_threads).filter(|n| *n > 0),
+            compute: file.compute.into_iter().map(model).chain(line.compute).collect(),
+            password_file: line.password_file.or_else(|| file.password_file.as_deref().map(beside)),
+            cheat: line.cheat,
+            data_dir,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str, change: impl FnOnce(&mut Overrides)) -> (tempfile::TempDir, Result<NodeConfig, ConfigError>) {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("camelid.toml"), text).unwrap();
+        let mut line = Overrides { data_dir: Some(dir.path().into()), ..Overrides::default() };
+        change(&mut line);
+        let config = NodeConfig::load(line);
+        (dir, config)
+    }
+
+    #[test]
+    fn defaults_without_a_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let line = Overrides { data_dir: Some(dir.path().into()), ..Overrides::default() };
+        let config = NodeConfig::load(line).unwrap();
+        assert_eq!((config.network, config.mine, config.max_peers), (Network::Dev, false, 64));
+        assert_eq!(config.listen[0].to_string(), "/ip4/127.0.0.1/tcp/27460");
+        assert_eq!(config.api.to_string(), "127.0.0.1:27461");
+    }
+
+    #[test]
+    fn the_command_line_is_put_over_the_file() {
+        let text = "listen = ['127.0.0.1:1', '127.0.0.1:2']\npeers = ['127.0.0.1:3']\nmine = true\nmax_peers = 7\n\
+                    api = '127.0.0.1:4'\ncompute = ['a', 'models/b']\npassword_file = 'secret'\nmining_threads = 2\n";
+        let (dir, config) = load(text, |_| ());
+        let config = config.unwrap();
+        assert_eq!((config.listen.len(), config.mine, config.max_peers, config.mining_threads), (2, true, 7, Some(2)));
+        assert_eq!(config.password_file.unwrap(), dir.path().join("secret"));
+        assert_eq!(config.compute, ["a".to_string(), dir.path().join("models/b").display().to_string()]);
+        let (_dir, config) = load(text, |line| {
+            line.listen = vec!["none".into()];
+            line.peers = vec!["127.0.0.1:9".into()];
+            line.api = Some("127.0.0.1:5".parse().unwrap());
+            line.mining_threads = Some(0);
+            line.compute = vec!["c".into()];
+        });
+        let config = config.unwrap();
+        assert_eq!((config.listen.len(), config.peers.len(), config.compute.len()), (0, 2, 3));
+        assert_eq!((config.api.port(), config.mining_threads), (5, None));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_in_one_line() {
+        let cases = [
+            ("mine = true\nmnie_to = 'x'\n", "camelid.toml, line 2: unknown key `mnie_to`"),
+            ("mine = 'yes'", "line 1: invalid type"),
+            ("mine = ", "line 1"),
+            ("network = 'moon'", "network: unknown network"),
+            ("network = 'test'\n", "is for network test, not dev"),
+            ("api = 'here'", "api: `here` is no address"),
+            ("listen = ['somewhere']", "listen: `somewhere` is no network address"),
+            ("peers = ['/ip4/1.2.3.4/udp/5']", "peers: "),
+            ("max_peers = 0", "max_peers: 0 is out of range"),
+            ("mine_to = 'x1'", "mine_to: "),
+        ];
+        for (text, expected) in cases {
+            let (_dir, config) = load(text, |line| line.network = Some(Network::Dev));
+            let error = config.unwrap_err().to_string();
+            assert!(error.contains(expected) && !error.contains('\n'), "{text}: {error}");
+        }
+        let (_dir, config) = load("", |line| {
+            line.network = Some(Network::Test);
+            line.cheat = Some(Cheat::AlterToken);
+        });
+        assert!(config.unwrap_err().to_string().contains("network dev"));
+        let (_dir, config) = load("", |line| line.config = Some("/nowhere/at/all.toml".into()));
+        assert!(config.unwrap_err().to_string().contains("/nowhere/at/all.toml"));
+    }
+
+    #[test]
+    fn a_folder_and_a_file_can_name_the_network() {
+        let (dir, config) = load("network = 'test'", |line| line.network = Some(Network::Test));
+        assert_eq!(config.unwrap().listen[0].to_string(), "/ip4/0.0.0.0/tcp/17460");
+        DataDir::at(dir.path()).prepare(Network::Test).unwrap();
+        assert_eq!(resolve(Some(dir.path()), None).unwrap().1, Network::Test);
+        assert!(matches!(resolve(Some(dir.path()), Some(Network::Dev)), Err(DataDirError::OtherNetwork { .. })));
+        let line = Overrides { config: Some(dir.path().join("camelid.toml")), ..Overrides::default() };
+        assert_eq!(NodeConfig::load(line).unwrap().data_dir.path().file_name().unwrap(), "test");
+    }
+}
