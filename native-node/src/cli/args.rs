@@ -1,0 +1,297 @@
+//! The command line's grammar.
+
+use crate::api::types::Verify;
+use crate::config::Cheat;
+use camelid_core::units::{Amount, Network};
+use clap::{Args, Parser, Subcommand};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Language model answers from strangers' machines, paid for and proved.
+#[derive(Debug, Parser)]
+#[command(name = "camelid", version, arg_required_else_help = true, max_term_width = 100)]
+pub struct Cli {
+    /// What every command knows.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every command knows.
+#[derive(Clone, Debug, Args)]
+pub struct Global {
+    /// The node's folder [default: ~/.camelid/NETWORK]
+    #[arg(long, global = true, value_name = "DIR", env = "CAMELID_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// The network: main, test or dev [default: the folder's, else dev]
+    #[arg(long, global = true, env = "CAMELID_NETWORK")]
+    pub network: Option<Network>,
+    /// Where the node's API is, or is to be [default: as the running node says, else 127.0.0.1 and the network's port]
+    #[arg(long, global = true, value_name = "ADDRESS")]
+    pub api: Option<SocketAddr>,
+    /// Print JSON, for programs
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a node, look at it, stop it
+    #[command(subcommand)]
+    Node(NodeCommand),
+    /// Make a wallet, receive and send coins
+    #[command(subcommand)]
+    Wallet(WalletCommand),
+    /// Have prompts answered
+    #[command(subcommand)]
+    Job(JobCommand),
+    /// Look at the chain
+    #[command(subcommand)]
+    Chain(ChainCommand),
+    /// Bring models in and look at them
+    #[command(subcommand)]
+    Model(ModelCommand),
+}
+
+/// `camelid node`.
+#[derive(Debug, Subcommand)]
+pub enum NodeCommand {
+    /// Run a node until it is stopped (Ctrl-C, or `camelid node stop`)
+    Run(Box<RunArgs>),
+    /// Show the running node at a glance
+    Status,
+    /// Show the peers that it is connected to
+    Peers,
+    /// Stop the running node
+    Stop,
+}
+
+/// `camelid node run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// A TOML file [default: camelid.toml in the data directory, if there]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where to listen for peers, such as 0.0.0.0:7460; `none` for nowhere (repeatable)
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Vec<String>,
+    /// A peer to stay connected to, such as 10.0.0.5:7460 (repeatable)
+    #[arg(long = "peer", value_name = "ADDRESS")]
+    pub peers: Vec<String>,
+    /// Mine
+    #[arg(long)]
+    pub mine: bool,
+    /// Who gets the mined coins [default: the node's wallet]
+    #[arg(long, value_name = "ADDRESS")]
+    pub mine_to: Option<String>,
+    /// Threads that mine; 0 for all cores
+    #[arg(long, value_name = "N")]
+    pub mining_threads: Option<usize>,
+    /// A model to compute for others: a name, a root, or a file with its path (repeatable)
+    #[arg(long, value_name = "MODEL")]
+    pub compute: Vec<String>,
+    /// A file whose one line is the wallet's password
+    #[arg(long, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
+    /// Cheat, to see what comes of it (network dev only)
+    #[arg(long, value_name = "HOW")]
+    pub cheat: Option<Cheat>,
+}
+
+/// `camelid wallet`.
+#[derive(Debug, Subcommand)]
+pub enum WalletCommand {
+    /// Make a wallet and show its words, once
+    New(PasswordArgs),
+    /// Bring a wallet back from its words, which are read from standard input
+    Restore(PasswordArgs),
+    /// Show an address to be paid at
+    Address,
+    /// Show what the wallet owns
+    Balance,
+    /// Pay
+    Send(SendArgs),
+    /// Show what came and went, newest first
+    History(ListArgs),
+}
+
+/// Where a password is.
+#[derive(Debug, Args)]
+pub struct PasswordArgs {
+    /// A file whose one line is the password [default: asked for, or the variable CAMELID_PASSWORD]
+    #[arg(long, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
+}
+
+/// `camelid wallet send`.
+#[derive(Debug, Args)]
+pub struct SendArgs {
+    /// To whom
+    pub address: String,
+    /// How much, in coins, such as 12.5
+    #[arg(value_parser = amount)]
+    pub amount: Amount,
+    /// Units of fee a byte [default: the node's estimate]
+    #[arg(long, value_name = "UNITS")]
+    pub fee_rate: Option<u64>,
+}
+
+/// How much of a list.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// At most so many
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub limit: usize,
+}
+
+/// `camelid job`.
+#[derive(Debug, Subcommand)]
+pub enum JobCommand {
+    /// Have a prompt answered, paid and checked
+    Submit(Box<SubmitArgs>),
+    /// Show the jobs of this node, newest first
+    List(ListArgs),
+    /// Show a job
+    Show {
+        /// Its id
+        id: String,
+    },
+}
+
+/// `camelid job submit`.
+#[derive(Debug, Args)]
+pub struct SubmitArgs {
+    /// The model: its name or root
+    #[arg(long)]
+    pub model: String,
+    /// The prompt; `-` reads standard input
+    #[arg(long)]
+    pub prompt: String,
+    /// The most tokens to generate
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub max_tokens: u32,
+    /// Seed of the sampling [default: drawn]
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// 0 takes the most likely token; at most 10, three decimals
+    #[arg(long, value_name = "T", default_value = "0", value_parser = thousandths)]
+    pub temperature: u32,
+    /// Only the K most likely tokens; 0 for all
+    #[arg(long, value_name = "K", default_value_t = 0)]
+    pub top_k: u32,
+    /// Only the fewest tokens whose probability reaches P; six decimals
+    #[arg(long, value_name = "P", default_value = "1", value_parser = millionths)]
+    pub top_p: u32,
+    /// What the compute node gets, in coins
+    #[arg(long, value_name = "COINS", value_parser = amount)]
+    pub reward: Amount,
+    /// How much of the answer to check
+    #[arg(long, value_enum, default_value_t)]
+    pub verify: Verify,
+    /// Print the job's id and return at once; the node goes on
+    #[arg(long)]
+    pub detach: bool,
+}
+
+/// `camelid chain`.
+#[derive(Debug, Subcommand)]
+pub enum ChainCommand {
+    /// Show the chain at a glance
+    Info,
+    /// Show a block
+    Block {
+        /// Its hash or height
+        id: String,
+    },
+    /// Show a transaction
+    Tx {
+        /// Its id
+        txid: String,
+    },
+}
+
+/// `camelid model`.
+#[derive(Debug, Subcommand)]
+pub enum ModelCommand {
+    /// Turn a llama2.c checkpoint into a package, or copy a package, into the data directory
+    Import(ImportArgs),
+    /// Show the models that the running node has or has heard of
+    List,
+    /// Show a package on this machine
+    Info {
+        /// Its name, its root, or its file with the path
+        model: String,
+    },
+}
+
+/// `camelid model import`.
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// The checkpoint or package
+    pub file: PathBuf,
+    /// The checkpoint's tokenizer [default: the only tok*.bin beside it]
+    #[arg(long, value_name = "FILE")]
+    pub tokenizer: Option<PathBuf>,
+    /// The model's name [default: the file's, in small letters]
+    #[arg(long)]
+    pub name: Option<String>,
+    /// The licence of the checkpoint's weights
+    #[arg(long, default_value = "unknown")]
+    pub licence: String,
+}
+
+fn amount(text: &str) -> Result<Amount, String> {
+    Amount::parse_coins(text).ok_or_else(|| "expected coins such as 12.5, with at most eight decimals".to_string())
+}
+
+fn thousandths(text: &str) -> Result<u32, String> {
+    decimal(text, 3)
+}
+
+fn millionths(text: &str) -> Result<u32, String> {
+    decimal(text, 6)
+}
+
+/// A decimal number as an integer of its last place: no float is rounded on the way.
+fn decimal(text: &str, places: usize) -> Result<u32, String> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
+    if fraction.len() > places || whole.is_empty() || !digits(whole) || !digits(fraction) {
+        return Err(format!("expected a number such as 0.8, with at most {places} decimals"));
+    }
+    format!("{whole}{fraction:0<places$}").parse().map_err(|_| "the number is too large".to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_grammar_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn decimals_are_exact() {
+        assert_eq!(decimal("0.8", 3), Ok(800));
+        assert_eq!(decimal("1", 6), Ok(1_000_000));
+        assert_eq!(decimal("0.000001", 6), Ok(1));
+        for bad in ["", ".5", "-1", "1e3", "0.0001", "99999999999"] {
+            assert!(decimal(bad, 3).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_job_as_in_the_readme() {
+        let line = "camelid --json job submit --model tiny --prompt hi --max-tokens 8 --seed 1 --temperature 0.8 \
+                    --top-k 40 --top-p 0.95 --reward 0.5 --verify spot --data-dir d";
+        let cli = Cli::try_parse_from(line.split_whitespace()).unwrap();
+        let Command::Job(JobCommand::Submit(job)) = cli.command else { panic!("a job") };
+        assert_eq!((job.temperature, job.top_k, job.top_p, job.verify), (800, 40, 950_000, Verify::Spot));
+        assert_eq!((job.reward, cli.global.json), (Amount(50_000_000), true));
+    }
+}

@@ -1,0 +1,315 @@
+//! The real binary `camelid`: what works on files, what it says when something is wrong, and what it makes of a node's
+//! answers (the node here is a script that plays one job).
+
+use camelid_core::model::import::{RandomShape, random_model};
+use camelid_node::api::types::*;
+use camelid_node::api::{ApiError, ApiServer, NodeApi};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+
+fn camelid(dir: &Path, args: &[&str], input: &str) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_camelid"))
+        .args(args)
+        .env("CAMELID_DATA_DIR", dir)
+        .env("CAMELID_PASSWORD", "a password")
+        .env_remove("CAMELID_NETWORK")
+        // Must not matter for a node on this machine.
+        .env("http_proxy", "http://127.0.0.1:1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), input.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+/// What a command printed; it must have succeeded.
+fn good(dir: &Path, args: &[&str], input: &str) -> String {
+    let output = camelid(dir, args, input);
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The one line that a command failed with.
+fn bad(dir: &Path, args: &[&str], input: &str) -> String {
+    let output = camelid(dir, args, input);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{args:?}: {error}");
+    assert!(error.starts_with("camelid: ") && error.trim_end().lines().count() == 1, "{args:?}: {error}");
+    error
+}
+
+#[test]
+fn a_wallet_is_made_and_brought_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let (first, second) = (dir.path().join("first"), dir.path().join("second"));
+    let made: serde_json::Value = serde_json::from_str(&good(&first, &["wallet", "new", "--json"], "")).unwrap();
+    let (words, address) = (made["words"].as_str().unwrap(), made["address"].as_str().unwrap());
+    assert_eq!(words.split(' ').count(), 12);
+    let text = good(&second, &["wallet", "restore"], &format!("{words}\n"));
+    assert!(text.contains(address) && !text.contains(words), "{text}");
+
+    let error = bad(&first, &["wallet", "new"], "");
+    assert!(error.contains("already there"), "{error}");
+    let error = bad(&dir.path().join("third"), &["wallet", "restore"], "abandon abandon\n");
+    assert!(error.contains("words") && !dir.path().join("third").exists(), "{error}");
+    let error = bad(&first, &["wallet", "new", "--network", "test"], "");
+    assert!(error.contains("--network dev"), "{error}");
+}
+
+#[test]
+fn a_model_is_imported_and_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("Tiny.camelid");
+    std::fs::write(&file, random_model(5, &RandomShape::llama()).unwrap()).unwrap();
+    let (data, file) = (dir.path().join("data"), file.to_str().unwrap());
+    let text = good(&data, &["model", "import", file], "");
+    assert!(text.contains("camelid node run --compute tiny"), "{text}");
+    let json = good(&data, &["model", "info", "tiny", "--json"], "");
+    let view: ModelView = serde_json::from_str(&json).unwrap();
+    assert!(text.contains(&view.root) && good(&data, &["model", "info", &view.root], "").contains(&view.root));
+    assert!(bad(&data, &["model", "info", "other"], "").contains("camelid model import"));
+    assert!(bad(&data, &["model", "import", "/nowhere/x.bin"], "").contains("/nowhere/x.bin"));
+    std::fs::write(dir.path().join("junk.bin"), b"junk").unwrap();
+    std::fs::write(dir.path().join("tok.bin"), b"junk").unwrap();
+    let error = bad(&data, &["model", "import", dir.path().join("junk.bin").to_str().unwrap()], "");
+    assert!(error.contains("junk.bin"), "{error}");
+}
+
+#[test]
+fn what_is_wrong_is_one_line_and_says_what_to_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let start = format!("camelid node run --network dev --data-dir {}", dir.path().display());
+    for args in [&["chain", "info"][..], &["wallet", "balance"], &["node", "stop"], &["job", "list", "--json"]] {
+        let error = bad(dir.path(), args, "");
+        assert!(error.contains("no node is running") && error.contains(&start), "{error}");
+    }
+    std::fs::write(dir.path().join("camelid.toml"), "mine = true\n\nmnie_to = 'x'\n").unwrap();
+    let error = bad(dir.path(), &["node", "run"], "");
+    assert!(error.contains("camelid.toml, line 3: unknown key `mnie_to`"), "{error}");
+    std::fs::remove_file(dir.path().join("camelid.toml")).unwrap();
+    let error = bad(dir.path(), &["node", "run", "--network", "main", "--cheat", "alter-token"], "");
+    assert!(error.contains("network dev"), "{error}");
+    let error = bad(dir.path(), &["node", "run", "--peer", "nowhere"], "");
+    assert!(error.contains("`nowhere`"), "{error}");
+    for args in
+        [&["job", "submit"][..], &["wallet", "send", "x", "one"], &["walet"], &["--network", "moon", "node", "stop"]]
+    {
+        assert_eq!(camelid(dir.path(), args, "").status.code(), Some(2), "{args:?} is wrong usage");
+    }
+}
+
+/// A node that plays one job: a status further with every look.
+#[derive(Clone, Default)]
+struct Script {
+    statuses: &'static [&'static str],
+    wrong: bool,
+    job: Arc<Mutex<Option<JobView>>>,
+}
+
+impl Script {
+    fn view(&self, job: JobSubmit) -> JobView {
+        let zeros = "0".repeat(64);
+        JobView {
+            id: "ab".repeat(32),
+            role: Role::Client,
+            status: String::new(),
+            over: false,
+            timeline: Vec::new(),
+            model: job.model,
+            model_root: zeros,
+            prompt: Some(job.prompt),
+            prompt_tokens: 3,
+            max_tokens: job.max_tokens,
+            seed: job.seed,
+            temperature: job.temperature,
+            top_k: job.top_k,
+            top_p: job.top_p,
+            answer: None,
+            answer_tokens: None,
+            verification: None,
+            peer: None,
+            reward_units: job.reward_units,
+            stake_units: 5,
+            reserve_units: 6,
+            fees_units: 70,
+            change_units: -(job.reward_units as i64) - 70,
+            settlement: None,
+            end: None,
+            transactions: Vec::new(),
+            note: None,
+        }
+    }
+
+    fn next(&self, job: &mut JobView) {
+        let at = job.timeline.len();
+        let Some(status) = self.statuses.get(at) else { return };
+        job.status = status.to_string();
+        job.over = at + 1 == self.statuses.len();
+        job.timeline.push(TimelineView { status: status.to_string(), time: 1_000 + at as u32, height: 10 });
+        if *status == "delivered" {
+            job.answer = Some("once upon \u{1b}[2Ja time".into());
+            job.answer_tokens = Some(vec![1, 2]);
+        }
+        if matches!(*status, "verified" | "rejected") {
+            let wrong = WrongTokenView {
+                position: 1,
+                found: 2,
+                expected: 9,
+                found_text: " dog".into(),
+                expected_text: " cat".into(),
+            };
+            job.verification = Some(VerificationView {
+                mode: Verify::Full,
+                holds: !self.wrong,
+                positions_checked: 2,
+                wrong: if self.wrong { vec![wrong] } else { Vec::new() },
+                problem: String::new(),
+                generate_ms: Some(40),
+                verify_ms: 3,
+                engine: "reference".into(),
+            });
+        }
+    }
+}
+
+fn no<T>() -> Result<T, ApiError> {
+    Err(ApiError::conflict("no wallet: make one with `camelid wallet new`"))
+}
+
+impl NodeApi for Script {
+    async fn status(&self) -> Result<Status, ApiError> {
+        no()
+    }
+    async fn chain(&self) -> Result<ChainInfo, ApiError> {
+        no()
+    }
+    async fn block(&self, id: String) -> Result<BlockView, ApiError> {
+        Err(ApiError::not_found(format!("no block {id}")))
+    }
+    async fn transaction(&self, _: String) -> Result<TransactionView, ApiError> {
+        no()
+    }
+    async fn balance(&self) -> Result<WalletBalance, ApiError> {
+        Ok(WalletBalance { confirmed_units: 150_000_000, immature_units: 1, ..WalletBalance::default() })
+    }
+    async fn address(&self) -> Result<AddressView, ApiError> {
+        Ok(AddressView { address: "xAddress".into() })
+    }
+    async fn send(&self, _: SendRequest) -> Result<SendResponse, ApiError> {
+        no()
+    }
+    async fn history(&self) -> Result<Vec<HistoryEntry>, ApiError> {
+        let entry = |n: u32| HistoryEntry {
+            txid: "cd".repeat(32),
+            kind: "mined".into(),
+            job: None,
+            change_units: 5_000_000_000,
+            height: Some(n),
+            time: 1_795_305_600 + n,
+            confirmations: 1,
+        };
+        Ok((0..3).map(entry).collect())
+    }
+    async fn submit(&self, job: JobSubmit) -> Result<JobView, ApiError> {
+        let mut view = self.view(job);
+        self.next(&mut view);
+        *self.job.lock().unwrap() = Some(view.clone());
+        Ok(view)
+    }
+    async fn jobs(&self) -> Result<Vec<JobView>, ApiError> {
+        Ok(self.job.lock().unwrap().iter().cloned().collect())
+    }
+    async fn job(&self, id: String) -> Result<JobView, ApiError> {
+        let mut job = self.job.lock().unwrap();
+        let job = job.as_mut().filter(|job| job.id == id).ok_or_else(|| ApiError::not_found("no such job"))?;
+        self.next(job);
+        Ok(job.clone())
+    }
+    async fn models(&self) -> Result<Vec<ModelView>, ApiError> {
+        Ok(Vec::new())
+    }
+    async fn peers(&self) -> Result<Vec<PeerView>, ApiError> {
+        Ok(Vec::new())
+    }
+    async fn stop(&self) -> Result<Done, ApiError> {
+        Ok(Done { done: true })
+    }
+}
+
+/// Runs `check` in a folder in which a scripted node runs.
+async fn with_node(script: Script, check: impl FnOnce(&Path) + Send + 'static) {
+    let dir = tempfile::tempdir().unwrap();
+    let free = SocketAddr::from(([127, 0, 0, 1], 0));
+    let (token, address) = (dir.path().join("api.token"), dir.path().join("api.address"));
+    let server = ApiServer::start(free, &token, &address, script).await.unwrap();
+    tokio::task::spawn_blocking(move || {
+        check(dir.path());
+        // Another node's token.
+        std::fs::write(dir.path().join("api.token"), "0".repeat(64)).unwrap();
+        assert!(bad(dir.path(), &["wallet", "balance"], "").contains("--data-dir"));
+    })
+    .await
+    .unwrap();
+    server.stop().await;
+}
+
+const SUBMIT: [&str; 10] =
+    ["job", "submit", "--model", "tiny", "--prompt", "-", "--max-tokens", "9", "--reward", "0.5"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_good_job_is_told_as_it_goes() {
+    let statuses = &["created", "accepted", "completed", "paid", "delivered", "verified", "closed"];
+    with_node(Script { statuses, ..Script::default() }, |dir| {
+        let text = good(dir, &SUBMIT, "hello there");
+        for part in statuses.iter().chain(&["once upon", "every token is the model's", "-0.5000007 coins"]) {
+            assert!(text.contains(part), "{part} is missing: {text}");
+        }
+        assert!(!text.contains('\u{1b}'), "an answer must not steer the terminal");
+        let id = "ab".repeat(32);
+        assert!(good(dir, &["job", "show", &id], "").contains("hello there"));
+        assert!(good(dir, &["job", "list"], "").contains(&id));
+        assert!(bad(dir, &["job", "show", "../stop"], "").contains("is no id"));
+        assert!(bad(dir, &["chain", "block", "77"], "").contains("no block 77"));
+        assert!(bad(dir, &["chain", "info"], "").contains("camelid wallet new"));
+
+        assert!(good(dir, &["wallet", "balance"], "").contains("1.50000001"));
+        let balance: WalletBalance = serde_json::from_str(&good(dir, &["wallet", "balance", "--json"], "")).unwrap();
+        assert_eq!(balance.total_units(), 150_000_001);
+        let history = good(dir, &["wallet", "history", "--limit", "2"], "");
+        assert!(history.lines().count() == 3 && history.contains("+50.00"), "{history}");
+        let mut json = vec!["--json"];
+        json.extend(SUBMIT);
+        let job: JobView = serde_json::from_str(&good(dir, &json, "again")).unwrap();
+        assert_eq!((job.status.as_str(), job.prompt.as_deref()), ("closed", Some("again")));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_answer_is_shown_and_fails() {
+    let statuses = &["created", "accepted", "completed", "paid", "delivered", "rejected", "refunded"];
+    with_node(Script { statuses, wrong: true, ..Script::default() }, |dir| {
+        let output = camelid(dir, &SUBMIT, "hello");
+        let (text, error) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+        assert_eq!(output.status.code(), Some(1));
+        assert!(
+            text.contains("position 1: the answer has \" dog\" (token 2), the model says \" cat\" (token 9)"),
+            "{text}"
+        );
+        assert!(error.contains("the answer is wrong"), "{error}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_nobody_takes_fails_with_advice() {
+    with_node(Script { statuses: &["created", "expired"], ..Script::default() }, |dir| {
+        let error = bad(dir, &SUBMIT, "hello");
+        assert!(error.contains("--reward"), "{error}");
+    })
+    .await;
+}
