@@ -11,16 +11,17 @@ use std::path::PathBuf;
 #[derive(Debug, Parser)]
 #[command(name = "camelid", version, arg_required_else_help = true, max_term_width = 100)]
 pub struct Cli {
-    /// What every command knows.
-    #[command(flatten)]
-    pub global: Global,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+    /// What every command knows.
+    #[command(flatten)]
+    pub global: Global,
 }
 
 /// What every command knows.
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Everywhere")]
 pub struct Global {
     /// The node's folder [default: ~/.camelid/NETWORK]
     #[arg(long, global = true, value_name = "DIR", env = "CAMELID_DATA_DIR")]

@@ -77,7 +77,7 @@ impl ApiClient {
         let token_file = data_dir.api_token();
         let token = Token::read(&token_file).map_err(|source| match source.kind() {
             std::io::ErrorKind::NotFound => {
-                let reason = format!("none has written {}", token_file.display());
+                let reason = format!("there is no {}", token_file.display());
                 ClientError::NotRunning { reason, start: start.clone() }
             }
             _ => ClientError::TokenFile { token_file: token_file.clone(), source },
