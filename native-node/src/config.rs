@@ -39,15 +39,13 @@ pub fn usual_api(network: Network) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], peer_port(network) + 1))
 }
 
-/// A way to cheat, for the demonstration and for tests; on network `dev` alone.
+/// How a compute node cheats, for the demonstration and for tests; on network `dev` alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Cheat {
-    /// A compute node that alters one token of its answers.
+    /// It alters one token of its answers.
     AlterToken,
-    /// A compute node that never hands over the key after it was paid.
-    SilentAfterPayment,
-    /// A client that pays and then never signs the close.
-    SilentAfterAnswer,
+    /// It never hands over the key after it was paid.
+    SilentNode,
 }
 
 /// How a node is to run.

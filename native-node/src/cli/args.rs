@@ -189,9 +189,15 @@ pub struct SubmitArgs {
     /// What the compute node gets, in coins
     #[arg(long, value_name = "COINS", value_parser = amount)]
     pub reward: Amount,
+    /// What the compute node must put at stake, in coins [default: as much as the reward]
+    #[arg(long, value_name = "COINS", value_parser = amount)]
+    pub stake: Option<Amount>,
     /// How much of the answer to check
     #[arg(long, value_enum, default_value_t)]
     pub verify: Verify,
+    /// Cheat, to see what comes of it: pay, and never sign the close (network dev only)
+    #[arg(long, value_name = "HOW", value_parser = ["silent-client"])]
+    pub cheat: Option<String>,
     /// Print the job's id and return at once; the node goes on
     #[arg(long)]
     pub detach: bool,
