@@ -21,8 +21,9 @@ std=0
 sh scripts/no-std.sh || std=$?
 
 skipped=$(grep -c . "$CAMELID_SKIPPED_LOG" || true)
-[ "$skipped" = 0 ] || { echo; sort "$CAMELID_SKIPPED_LOG"; }
 echo
+sort "$CAMELID_SKIPPED_LOG"
+sed -n 's/^test \(.*\) \.\.\. ignored/SKIPPED \1: ignored/p' "$logs/output"
 awk -v skipped="$skipped" '
     /^test result:/ { gsub(";", ""); for (i = 2; i <= NF; i++) n[$i] += $(i - 1) }
     END { printf "%d passed, %d failed, %d skipped\n", n["passed"] - skipped, n["failed"], skipped + n["ignored"] }
