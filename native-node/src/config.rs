@@ -18,7 +18,7 @@
 use crate::data_dir::{DataDir, DataDirError};
 use crate::network::{AddressError, Multiaddr, parse_address};
 use camelid_core::keys::{Address, AddressError as CoinAddressError};
-use camelid_core::units::Network;
+use camelid_core::units::{Amount, Network};
 use serde::Deserialize;
 use std::fs;
 use std::io::ErrorKind;
@@ -39,13 +39,22 @@ pub fn usual_api(network: Network) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], peer_port(network) + 1))
 }
 
-/// How a compute node cheats, for the demonstration and for tests; on network `dev` alone.
+/// A way to cheat, for the demonstration and for tests; on network `dev` alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Cheat {
-    /// It alters one token of its answers.
+    /// A compute node that alters one token of its answers.
     AlterToken,
-    /// It never hands over the key after it was paid.
-    SilentNode,
+    /// A compute node that never hands over the key after it was paid.
+    SilentAfterPayment,
+    /// A client that pays and takes the answer, and never signs the close.
+    SilentAfterAnswer,
+}
+
+impl Cheat {
+    /// By its name on the command line.
+    pub fn parse(name: &str) -> Option<Self> {
+        <Self as clap::ValueEnum>::from_str(name, false).ok()
+    }
 }
 
 /// How a node is to run.
@@ -73,6 +82,10 @@ pub struct NodeConfig {
     pub compute: Vec<String>,
     /// Where the wallet's password is.
     pub password_file: Option<PathBuf>,
+    /// The least reward for 1,000 tokens, prompt and limit together, as a compute node.
+    pub price: Amount,
+    /// The most reward, summed up, for keys that are handed over before their settlements are buried.
+    pub exposure_limit: Amount,
     /// How to cheat.
     pub cheat: Option<Cheat>,
 }
@@ -166,6 +179,20 @@ struct File {
     #[serde(default)]
     compute: Vec<String>,
     password_file: Option<PathBuf>,
+    price: Option<String>,
+    exposure_limit: Option<String>,
+}
+
+/// A thousandth of a coin for 1,000 tokens: until there is a market, little, and over a move's fee.
+const USUAL_PRICE: Amount = Amount(100_000);
+/// What a node risks by default on settlements that are not buried.
+const USUAL_EXPOSURE: Amount = Amount::from_coins(10);
+
+/// An amount in coins, as text.
+fn coins(key: &'static str, text: Option<String>, usual: Amount) -> Result<Amount, ConfigError> {
+    let Some(text) = text else { return Ok(usual) };
+    let reason = format!("`{text}` is no amount: expected coins, such as \"0.001\"");
+    Amount::parse_coins(&text).ok_or(ConfigError::Value { key, reason })
 }
 
 impl File {
@@ -264,6 +291,8 @@ impl NodeConfig {
             mining_threads: line.mining_threads.or(file.mining_threads).filter(|n| *n > 0),
             compute: file.compute.into_iter().map(model).chain(line.compute).collect(),
             password_file: line.password_file.or_else(|| file.password_file.as_deref().map(beside)),
+            price: coins("price", file.price, USUAL_PRICE)?,
+            exposure_limit: coins("exposure_limit", file.exposure_limit, USUAL_EXPOSURE)?,
             cheat: line.cheat,
             data_dir,
         })
@@ -327,6 +356,7 @@ mod tests {
             ("peers = ['/ip4/1.2.3.4/udp/5']", "peers: "),
             ("max_peers = 0", "max_peers: 0 is out of range"),
             ("mine_to = 'x1'", "mine_to: "),
+            ("price = '1e3'", "price: `1e3` is no amount"),
         ];
         for (text, expected) in cases {
             let (_dir, config) = load(text, |line| line.network = Some(Network::Dev));

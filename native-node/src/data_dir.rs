@@ -117,9 +117,9 @@ impl DataDir {
         self.root.join("peer.key")
     }
 
-    /// The database.
-    pub fn database(&self) -> PathBuf {
-        self.root.join("camelid.redb")
+    /// What the node must not forget beside the chain.
+    pub fn journal(&self) -> PathBuf {
+        self.root.join("journal.redb")
     }
 
     /// The model packages.

@@ -9,5 +9,6 @@ pub mod miner;
 pub mod models;
 pub mod network;
 pub mod node;
+pub mod run;
 pub mod store;
 pub mod wallet;

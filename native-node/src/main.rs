@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    camelid_node::cli::main(|_| async { anyhow::bail!("this build has no node in it") })
+    camelid_node::cli::main(camelid_node::run::run)
 }

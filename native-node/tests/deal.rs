@@ -6,30 +6,39 @@ use camelid_core::model::import::{RandomShape, random_model};
 use camelid_core::units::{Amount, Network};
 use camelid_node::api::NodeApi;
 use camelid_node::api::types::{JobSubmit, JobView, Verify};
-use camelid_node::network::{Limits, Multiaddr};
-use camelid_node::node::{Misbehaviour, NodeConfig, NodeHandle, start};
+use camelid_node::config::{NodeConfig, Overrides};
+use camelid_node::network::Multiaddr;
+use camelid_node::node::{NodeHandle, start};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
-fn config(dir: &Path, seed: u8, peers: Vec<Multiaddr>, models: &Path) -> NodeConfig {
-    NodeConfig {
-        data_dir: dir.join(format!("node{seed}")),
-        network: Network::Dev,
-        listen: vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()],
-        peers,
+fn config(dir: &Path, seed: u8, peers: Vec<Multiaddr>) -> NodeConfig {
+    let root = dir.join(format!("node{seed}"));
+    let line = Overrides {
+        network: Some(Network::Dev),
+        data_dir: Some(root.clone()),
+        listen: vec!["127.0.0.1:0".into()],
+        peers: peers.iter().map(ToString::to_string).collect(),
         mine: seed == 1,
-        mine_threads: 1,
-        compute: seed == 2,
-        models: if seed == 1 { vec![] } else { vec![models.to_path_buf()] },
-        price: Amount(100_000),
-        exposure_limit: Amount::from_coins(10),
-        mine_to: None,
-        mnemonic: Some(Mnemonic::from_entropy(&[seed; 16]).unwrap()),
-        misbehave: Misbehaviour::None,
-        limits: Limits::default(),
+        mining_threads: Some(1),
+        compute: if seed == 2 { vec!["random".into()] } else { vec![] },
+        ..Overrides::default()
+    };
+    let config = NodeConfig::load(line).unwrap();
+    config.data_dir.prepare(config.network).unwrap();
+    if seed != 1 {
+        std::fs::create_dir_all(config.data_dir.models()).unwrap();
+        let package = random_model(7, &RandomShape::llama()).unwrap();
+        std::fs::write(config.data_dir.models().join("random.camelid"), package).unwrap();
     }
+    config
+}
+
+async fn node(dir: &Path, seed: u8, peers: Vec<Multiaddr>) -> NodeHandle {
+    let words = Mnemonic::from_entropy(&[seed; 16]).unwrap();
+    start(config(dir, seed, peers), Some(&words)).await.unwrap().0
 }
 
 async fn until<T>(what: &str, mut check: impl AsyncFnMut() -> Option<T>) -> T {
@@ -57,20 +66,17 @@ async fn ended(client: &NodeHandle, id: &str) -> JobView {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_prompt_is_paid_answered_and_checked() {
     let dir = tempfile::tempdir().unwrap();
-    let package = dir.path().join("random.camelid");
-    std::fs::write(&package, random_model(7, &RandomShape::llama()).unwrap()).unwrap();
-
-    let (miner, _) = start(config(dir.path(), 1, vec![], &package)).await.unwrap();
+    let miner = node(dir.path(), 1, vec![]).await;
     let hub = miner.network().listen_addresses();
-    let (node, _) = start(config(dir.path(), 2, hub.clone(), &package)).await.unwrap();
-    let (client, _) = start(config(dir.path(), 3, hub, &package)).await.unwrap();
+    let computer = node(dir.path(), 2, hub.clone()).await;
+    let client = node(dir.path(), 3, hub).await;
 
     until("the first coins", async || {
         let balance = miner.balance().await.unwrap();
         (balance.confirmed_units >= 20_000_000_000).then_some(())
     })
     .await;
-    fund(&miner, &node, 20).await;
+    fund(&miner, &computer, 20).await;
     fund(&miner, &client, 30).await;
     until("the client's coins", async || (client.balance().await.unwrap().confirmed_units > 0).then_some(())).await;
     let model = client.models().await.unwrap()[0].name.clone();
@@ -85,19 +91,18 @@ async fn a_prompt_is_paid_answered_and_checked() {
         reward_units: 100_000_000,
         stake_units: None,
         verify: Verify::Full,
-        misbehave: None,
+        cheat: None,
     };
     let view = until("an offer of service", async || client.submit(job.clone()).await.ok()).await;
     let view = ended(&client, &view.id).await;
     assert_eq!(view.status, "closed", "{view:#?}");
     let verification = view.verification.clone().unwrap();
     assert!(verification.holds, "{verification:?}");
-    let theirs = node.job(view.id.clone()).await.unwrap();
+    let theirs = computer.job(view.id.clone()).await.unwrap();
     assert_eq!(theirs.answer_tokens, view.answer_tokens);
     assert_eq!(theirs.change_units, 100_000_000);
     assert_eq!(view.change_units, -100_000_000 - view.fees_units as i64);
-    println!("{view:#?}");
-    for n in [miner, node, client] {
+    for n in [miner, computer, client] {
         n.stop();
     }
 }

@@ -51,8 +51,8 @@ pub trait NodeApi: Clone + Send + Sync + 'static {
     fn models(&self) -> impl Future<Output = Result<Vec<ModelView>, ApiError>> + Send;
     /// The connected peers.
     fn peers(&self) -> impl Future<Output = Result<Vec<PeerView>, ApiError>> + Send;
-    /// Makes the node break rules, on a development network.
-    fn misbehave(&self, request: MisbehaveRequest) -> impl Future<Output = Result<Done, ApiError>> + Send;
+    /// Makes the node cheat, on network `dev`.
+    fn cheat(&self, request: CheatRequest) -> impl Future<Output = Result<Done, ApiError>> + Send;
     /// Asks the node to stop; returns before it has.
     fn stop(&self) -> impl Future<Output = Result<Done, ApiError>> + Send;
 }

@@ -50,8 +50,8 @@ pub(super) fn router<N: NodeApi>(node: N, token: Token) -> Router {
             get(|State(n): Node<N>, Path(id): Path<String>| async move { n.job(id).await.map(Json) }),
         )
         .route(
-            "/v1/dev/misbehave",
-            post(|State(n): Node<N>, body: Bytes| async move { n.misbehave(parse(&body)?).await.map(Json) }),
+            "/v1/dev/cheat",
+            post(|State(n): Node<N>, body: Bytes| async move { n.cheat(parse(&body)?).await.map(Json) }),
         )
         .fallback(|| async { ApiError::not_found("no such path: docs/api.md lists the API's paths") })
         .method_not_allowed_fallback(|| async { ApiError::bad_request("this path takes another method, GET or POST") })

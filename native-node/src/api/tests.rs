@@ -62,8 +62,8 @@ impl NodeApi for Small {
     async fn peers(&self) -> Result<Vec<PeerView>, ApiError> {
         Ok(Vec::new())
     }
-    async fn misbehave(&self, request: MisbehaveRequest) -> Result<Done, ApiError> {
-        self.note(format!("misbehave {}", request.how));
+    async fn cheat(&self, request: CheatRequest) -> Result<Done, ApiError> {
+        self.note(format!("cheat {:?}", request.how));
         Ok(Done { done: true })
     }
     async fn stop(&self) -> Result<Done, ApiError> {

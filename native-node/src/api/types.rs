@@ -281,18 +281,18 @@ pub struct JobSubmit {
     /// How much of the answer is checked.
     #[serde(default)]
     pub verify: Verify,
-    /// On a development network: how this client breaks the rules (`silent-client`).
+    /// On network `dev`: how this client cheats (`silent-after-answer`).
     #[serde(default)]
-    pub misbehave: Option<String>,
+    pub cheat: Option<String>,
 }
 
-/// `POST /v1/dev/misbehave`: how this node breaks the rules of the jobs that it takes from now on. Development networks
-/// alone.
+/// `POST /v1/dev/cheat`: how this node cheats in the jobs that it takes from now on. Network `dev` alone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct MisbehaveRequest {
-    /// `none`, `alter-token` or `silent-node`.
-    pub how: String,
+pub struct CheatRequest {
+    /// `alter-token` or `silent-after-payment`; honest when absent.
+    #[serde(default)]
+    pub how: Option<String>,
 }
 
 fn all_millionths() -> u32 {

@@ -196,7 +196,7 @@ pub struct SubmitArgs {
     #[arg(long, value_enum, default_value_t)]
     pub verify: Verify,
     /// Cheat, to see what comes of it: pay, and never sign the close (network dev only)
-    #[arg(long, value_name = "HOW", value_parser = ["silent-client"])]
+    #[arg(long, value_name = "HOW", value_parser = ["silent-after-answer"])]
     pub cheat: Option<String>,
     /// Print the job's id and return at once; the node goes on
     #[arg(long)]

@@ -44,9 +44,9 @@ async fn submit(context: &Context, args: SubmitArgs) -> Result<(), CliError> {
         top_k: args.top_k,
         top_p: args.top_p,
         reward_units: args.reward.0,
-        stake_units: args.stake.map(|stake| stake.0),
+        stake_units: args.stake.map(|s| s.0),
         verify: args.verify,
-        misbehave: args.cheat,
+        cheat: args.cheat,
     };
     let client = context.client()?;
     let mut job: JobView = client.post("/v1/jobs", &request).await?;

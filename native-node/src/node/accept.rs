@@ -1,6 +1,5 @@
 //! The compute side's decisions: what to offer, and which jobs to take.
 
-use super::config::Misbehaviour;
 use super::{Node, NodeError};
 use camelid_core::deal::ComputeDeal;
 use camelid_core::hash::JobId;
@@ -15,6 +14,11 @@ use std::collections::BTreeSet;
 const OFFER_SECONDS: u32 = 60;
 
 impl Node {
+    /// Whether this node takes jobs at all.
+    pub(super) fn computes_for_others(&self) -> bool {
+        self.models.served().next().is_some()
+    }
+
     /// Coins of ours that are bound to open deals.
     pub(super) fn bound_coins(&self) -> BTreeSet<OutPoint> {
         let clients = self.clients.values().filter(|d| !d.is_over() && d.track.settled_at().is_none());
@@ -43,7 +47,7 @@ impl Node {
     /// Says, once a minute, what this node serves.
     pub(super) fn offer_service(&mut self) {
         let now = self.now();
-        if !self.config.compute || now.0 < self.last_offer.0.saturating_add(OFFER_SECONDS) {
+        if !self.computes_for_others() || now.0 < self.last_offer.0.saturating_add(OFFER_SECONDS) {
             return;
         }
         let Some((stake_coin, coin)) = self.stake_coins().pop() else { return };
@@ -51,7 +55,7 @@ impl Node {
             .and_then(|hash| self.wallet.as_ref()?.keyring.secret_for(&hash));
         let Some(key) = key else { return };
         let per_thousand_tokens = self.config.price;
-        let models = self.models.roots().map(|model| ModelPrice { model, per_thousand_tokens }).collect();
+        let models = self.models.served().map(|model| ModelPrice { model, per_thousand_tokens }).collect();
         let body = ServiceOffer {
             node_peer: self.address.clone(),
             node_key: key.public_key(),
@@ -69,7 +73,7 @@ impl Node {
 
     /// Accepts the jobs that this node can do and whose turn is its own.
     pub(super) fn take_jobs(&mut self) -> Result<(), NodeError> {
-        if !self.config.compute || self.wallet.is_none() {
+        if !self.computes_for_others() || self.wallet.is_none() {
             return Ok(());
         }
         let open = |id: &JobId| !self.computes.contains_key(id) && !self.clients.contains_key(id);
@@ -85,7 +89,7 @@ impl Node {
     fn consider(&mut self, id: &JobId) {
         let Some(record) = self.jobs.get(id) else { return };
         let params = &record.create.params;
-        let Some(package) = self.models.get(&params.model) else { return };
+        let Some(package) = self.models.get_served(&params.model) else { return };
         let tokens = params.prompt_tokens as u64 + params.max_tokens as u64;
         let price = ModelPrice { model: params.model, per_thousand_tokens: self.config.price }.for_tokens(tokens);
         let fits = valid_job(&package.info(), params.prompt_tokens as u64, params.max_tokens, &params.sampling).is_ok();
@@ -140,9 +144,7 @@ impl Node {
             Ok(_) => {
                 tracing::info!(job = %id, stake = %deal.create.params.stake, reward = %deal.create.params.reward, "job accepted");
                 self.computes.insert(*id, deal);
-                if self.config.misbehave != Misbehaviour::None {
-                    self.misbehaving.insert(*id, self.config.misbehave);
-                }
+                self.cheating.extend(self.config.cheat.map(|cheat| (*id, cheat)));
                 self.step_compute(id);
             }
             Err(error) => tracing::debug!(%error, job = %id, "job not accepted"),

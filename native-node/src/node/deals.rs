@@ -1,9 +1,9 @@
 //! Running deals: saves what changed, then does what was asked for.
 
-use super::config::Misbehaviour;
 use super::journal::Shelf;
 use super::models::{AnswerCheck, Done, Work};
 use super::{Node, NodeError};
+use crate::config::Cheat;
 use camelid_core::contract::{ReleaseFacts, Witness, release_allowed};
 use camelid_core::deal::{Action, ClientDeal, ClientKeys, ComputeDeal};
 use camelid_core::encode::{Decode, Encode};
@@ -75,7 +75,7 @@ impl Node {
         let Some(deal) = self.clients.get(job) else { return };
         let bytes = deal.to_bytes();
         self.save(Shelf::ClientDeals, job, bytes);
-        let silent = self.misbehaving.get(job) == Some(&Misbehaviour::SilentClient);
+        let silent = self.cheating.get(job) == Some(&Cheat::SilentAfterAnswer);
         for action in actions {
             match action {
                 Action::Send(_, Payload::JobClose(_)) if silent => {}
@@ -94,7 +94,7 @@ impl Node {
         let actions = deal.step(&key, &facts);
         let bytes = deal.to_bytes();
         self.save(Shelf::ComputeDeals, job, bytes);
-        let silent = self.misbehaving.get(job) == Some(&Misbehaviour::SilentNode);
+        let silent = self.cheating.get(job) == Some(&Cheat::SilentAfterPayment);
         for action in actions {
             match action {
                 Action::Send(_, Payload::JobDelivery(_)) if silent => {}
@@ -193,7 +193,7 @@ impl Node {
         let facts = self.facts(&rules);
         match done {
             Done::Generated(job, result) => {
-                let alter = self.misbehaving.get(&job) == Some(&Misbehaviour::AlterToken);
+                let alter = self.cheating.get(&job) == Some(&Cheat::AlterToken);
                 let key = self.node_key(&job);
                 if let (Some(deal), Some(key)) = (self.computes.get_mut(&job), key) {
                     match result {

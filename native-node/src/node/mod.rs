@@ -3,7 +3,6 @@
 
 mod accept;
 mod blocks;
-mod config;
 mod deals;
 mod journal;
 mod messages;
@@ -16,14 +15,14 @@ mod sync;
 mod views;
 mod wallet;
 
-pub use config::{Misbehaviour, NodeConfig};
 pub use journal::{Journal, JournalError, Shelf};
-pub use models::{ModelError, ModelShelf, PACKAGE_SUFFIX};
+pub use models::{ModelShelf, ShelfError};
 pub use submit::{JobRequest, SubmitError};
-pub use views::model_view;
 pub use wallet::{HistoryItem, OpenWallet};
 
-use crate::network::{self, NetworkError, NetworkEvent, NetworkHandle, PeerId};
+use crate::config::{Cheat, NodeConfig};
+use crate::models::{ModelError, ModelStore};
+use crate::network::{self, Limits, NetworkConfig, NetworkError, NetworkEvent, NetworkHandle, PeerId};
 use crate::store::{RedbStore, StoreError};
 use crate::wallet::{KeyFileError, Keyring, PaymentError};
 use camelid_core::block::NetworkParams;
@@ -33,7 +32,7 @@ use camelid_core::deal::{ClientDeal, ComputeDeal, Facts};
 use camelid_core::encode::DecodeError;
 use camelid_core::hash::{Hash32, JobId, Txid};
 use camelid_core::job::PeerAddress;
-use camelid_core::keys::DerivationError;
+use camelid_core::keys::{DerivationError, Mnemonic};
 use camelid_core::message::{ChainStatus, peer_address};
 use camelid_core::pool::{JobPool, PoolLimits, ServiceBook, TransactionPool};
 use camelid_core::units::{Height, Timestamp};
@@ -172,8 +171,8 @@ pub struct Node {
     computes: BTreeMap<JobId, ComputeDeal>,
     /// What each deal's saved form hashes to.
     saved: BTreeMap<JobId, Hash32>,
-    /// Jobs in which this node breaks the rules, on a development network.
-    misbehaving: BTreeMap<JobId, Misbehaviour>,
+    /// Jobs in which this node cheats, on network `dev`.
+    cheating: BTreeMap<JobId, Cheat>,
     /// Since which height a coin of an unsettled deal is gone.
     coins_gone: BTreeMap<JobId, Height>,
     models: ModelShelf,
@@ -239,38 +238,45 @@ pub(crate) fn random<const N: usize>() -> [u8; N] {
 }
 
 /// Starts a node. It runs until it is told to stop; the join handle ends then.
+/// `mnemonic` opens the wallet; without it the node has none.
 pub async fn start(
     config: NodeConfig,
+    mnemonic: Option<&Mnemonic>,
 ) -> Result<(NodeHandle, tokio::task::JoinHandle<Result<(), NodeError>>), NodeError> {
     let params = NetworkParams::of(config.network);
     let rules = WalletRules::for_network(params);
-    std::fs::create_dir_all(&config.data_dir).map_err(|source| NodeError::File {
-        what: "cannot make the data directory",
-        path: config.data_dir.clone(),
-        source,
-    })?;
-    let store = RedbStore::open(&config.data_dir, config.network)?;
+    let store = RedbStore::open(config.data_dir.path(), config.network)?;
     let chain = Chain::open(store, params)?;
-    let journal = Journal::open(&config.data_dir.join("journal.redb"))?;
-    let models = ModelShelf::load(&config.models, &config.data_dir.join("models"))?;
-    if config.compute && models.roots().next().is_none() {
-        return Err(NodeError::Config("--compute needs a model: give --model PATH".into()));
+    let journal = Journal::open(&config.data_dir.journal())?;
+    let models = ModelShelf::load(&ModelStore::at(config.data_dir.models()), &config.compute)?;
+    if mnemonic.is_none() && !config.compute.is_empty() {
+        return Err(NodeError::Config(format!("--compute needs a wallet: {}", WalletError::Closed)));
     }
-    let wallet = match &config.mnemonic {
+    if mnemonic.is_none() && config.mine && config.mine_to.is_none() {
+        return Err(NodeError::Config(format!("--mine needs a wallet or --mine-to ADDRESS: {}", WalletError::Closed)));
+    }
+    let wallet = match mnemonic {
         Some(mnemonic) => {
             let keyring = Keyring::new(config.network, mnemonic).map_err(WalletError::from)?;
             Some(OpenWallet::new(keyring))
         }
         None => None,
     };
-    let (network, events) = network::start(config.network_config()).await?;
+    let (network, events) = network::start(NetworkConfig {
+        identity_file: config.data_dir.identity(),
+        listen: config.listen.clone(),
+        peers: config.peers.clone(),
+        network: config.network,
+        limits: Limits { max_peers: config.max_peers, ..Limits::default() },
+    })
+    .await?;
     let key = network.keypair().public().try_into_ed25519().map_err(|e| NodeError::Config(e.to_string()))?;
     let (internal, reports) = mpsc::unbounded_channel();
     let done = internal.clone();
     let model_thread = ModelThread::start(move |d| {
         let _ = done.send(Internal::Done(d));
     });
-    let miner = mining::Miner::new(config.mine.then_some(config.mine_threads), internal.clone());
+    let miner = mining::Miner::new(config.mine.then_some(config.mining_threads.unwrap_or(0)), internal.clone());
     let mut node = Node {
         params,
         rules,
@@ -283,7 +289,7 @@ pub async fn start(
         clients: BTreeMap::new(),
         computes: BTreeMap::new(),
         saved: BTreeMap::new(),
-        misbehaving: BTreeMap::new(),
+        cheating: BTreeMap::new(),
         coins_gone: BTreeMap::new(),
         models,
         model_thread,

@@ -1,40 +1,25 @@
 //! The models that a node has, and the thread that runs them.
 
+use crate::models::{ModelError, ModelStore, Stored};
 use camelid_core::deal::{DealVerdict, VerifyMode, WrongToken};
 use camelid_core::hash::{JobId, ModelRoot};
-use camelid_core::model::{Engine, ModelInfo, Package, Reference, Sampling, generate};
+use camelid_core::model::{Engine, Package, Reference, Sampling, generate};
 use camelid_core::rastic;
 use camelid_core::units::TokenId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
 use std::time::Instant;
 
-/// How a package's file name ends.
-pub const PACKAGE_SUFFIX: &str = "camelid";
-
-/// Why a model is not there.
+/// Why a model is not to be had.
 #[derive(Debug, thiserror::Error)]
-pub enum ModelError {
-    /// The file cannot be read.
-    #[error("model {}: {source}; give the path of a package that `camelid model import` wrote", .file.display())]
-    Read {
-        /// The file.
-        file: PathBuf,
-        /// The system's reason.
-        source: std::io::Error,
-    },
-    /// The file is no package.
-    #[error("model {}: {reason}; import it again with `camelid model import`", .file.display())]
-    Package {
-        /// The file.
-        file: PathBuf,
-        /// What is wrong.
-        reason: String,
-    },
+#[non_exhaustive]
+pub enum ShelfError {
     /// No such model here.
-    #[error("no model {name:?} here; there is {available}; add one with `camelid model import` or --model PATH")]
+    #[error(
+        "no model `{name}` here; there is {available}; bring one with `camelid model import`, then restart the node"
+    )]
     Unknown {
         /// What was asked for.
         name: String,
@@ -42,7 +27,7 @@ pub enum ModelError {
         available: String,
     },
     /// Two models have this name.
-    #[error("{count} models are named {name:?}: give the root, or the start of it, instead")]
+    #[error("{count} models are named `{name}`: give the root, or the start of it, instead")]
     Ambiguous {
         /// What was asked for.
         name: String,
@@ -55,34 +40,33 @@ pub enum ModelError {
 #[derive(Clone, Debug, Default)]
 pub struct ModelShelf {
     models: BTreeMap<ModelRoot, Arc<Package>>,
+    files: BTreeMap<ModelRoot, PathBuf>,
+    served: BTreeSet<ModelRoot>,
 }
 
 impl ModelShelf {
-    /// Loads packages by path, and all in `dir` if it is there.
-    pub fn load(paths: &[PathBuf], dir: &Path) -> Result<Self, ModelError> {
+    /// Loads every model of a store, and those that are to be served: names, roots or files.
+    pub fn load(store: &ModelStore, serve: &[String]) -> Result<Self, ModelError> {
         let mut shelf = ModelShelf::default();
-        for path in paths {
-            shelf.add(path)?;
+        let (stored, broken) = store.list()?;
+        for error in broken {
+            tracing::warn!(%error, "left out");
         }
-        let read = |source| ModelError::Read { file: dir.to_path_buf(), source };
-        if dir.is_dir() {
-            for entry in std::fs::read_dir(dir).map_err(read)? {
-                let path = entry.map_err(read)?.path();
-                if path.extension().is_some_and(|e| e == PACKAGE_SUFFIX) {
-                    shelf.add(&path)?;
-                }
-            }
+        for model in stored {
+            shelf.add(model.file)?;
+        }
+        for name in serve {
+            let root = shelf.add(store.find(name)?)?;
+            shelf.served.insert(root);
         }
         Ok(shelf)
     }
 
-    /// Loads one package.
-    pub fn add(&mut self, file: &Path) -> Result<ModelRoot, ModelError> {
-        let bytes = std::fs::read(file).map_err(|source| ModelError::Read { file: file.to_path_buf(), source })?;
-        let package = Package::parse(bytes)
-            .map_err(|e| ModelError::Package { file: file.to_path_buf(), reason: e.to_string() })?;
+    fn add(&mut self, file: PathBuf) -> Result<ModelRoot, ModelError> {
+        let package = crate::models::load(&file)?;
         let root = package.root();
         self.models.insert(root, Arc::new(package));
+        self.files.insert(root, file);
         Ok(root)
     }
 
@@ -91,16 +75,26 @@ impl ModelShelf {
         self.models.get(root)
     }
 
+    /// A model by its root, if it is served.
+    pub fn get_served(&self, root: &ModelRoot) -> Option<&Arc<Package>> {
+        self.models.get(root).filter(|_| self.served.contains(root))
+    }
+
+    /// The roots of the models that are served.
+    pub fn served(&self) -> impl Iterator<Item = ModelRoot> {
+        self.served.iter().copied()
+    }
+
     /// A model by its name, its root, or the start of its root.
-    pub fn find(&self, name: &str) -> Result<&Arc<Package>, ModelError> {
+    pub fn find(&self, name: &str) -> Result<&Arc<Package>, ShelfError> {
         let fits = |p: &&Arc<Package>| {
             p.info().name == name || (name.len() >= 6 && p.root().to_string().starts_with(&name.to_ascii_lowercase()))
         };
         let found: Vec<_> = self.models.values().filter(fits).collect();
         match found[..] {
             [one] => Ok(one),
-            [] => Err(ModelError::Unknown { name: name.into(), available: self.names() }),
-            _ => Err(ModelError::Ambiguous { name: name.into(), count: found.len() }),
+            [] => Err(ShelfError::Unknown { name: name.into(), available: self.names() }),
+            _ => Err(ShelfError::Ambiguous { name: name.into(), count: found.len() }),
         }
     }
 
@@ -111,14 +105,10 @@ impl ModelShelf {
         self.models.values().map(|p| p.info().name).collect::<Vec<_>>().join(", ")
     }
 
-    /// What the models are.
-    pub fn infos(&self) -> Vec<ModelInfo> {
-        self.models.values().map(|p| p.info()).collect()
-    }
-
-    /// The roots of all models.
-    pub fn roots(&self) -> impl Iterator<Item = ModelRoot> {
-        self.models.keys().copied()
+    /// The models, and where they are.
+    pub fn stored(&self) -> Vec<Stored> {
+        let file = |root| self.files.get(root).cloned().unwrap_or_default();
+        self.models.iter().map(|(root, p)| Stored { file: file(root), info: p.info() }).collect()
     }
 }
 

@@ -1,7 +1,7 @@
 //! The client side's start: from a prompt to an offered job.
 
-use super::config::Misbehaviour;
-use super::{JournalError, ModelError, Node, WalletError};
+use super::{JournalError, Node, ShelfError, WalletError};
+use crate::config::Cheat;
 use crate::wallet::{FeeRate, INPUT_BYTES, Need, PaymentError, select, spendable};
 use camelid_core::deal::{ClientDeal, VerifyMode};
 use camelid_core::encode::Encode;
@@ -40,8 +40,8 @@ pub struct JobRequest {
     pub stake: Option<Amount>,
     /// How much of the answer is checked.
     pub verify: VerifyMode,
-    /// How to break the rules, on a development network.
-    pub misbehave: Misbehaviour,
+    /// How to cheat, on network `dev`.
+    pub cheat: Option<Cheat>,
 }
 
 /// Why a job is not offered. Nothing was paid.
@@ -53,7 +53,7 @@ pub enum SubmitError {
     Wallet(#[from] WalletError),
     /// The model.
     #[error(transparent)]
-    Model(#[from] ModelError),
+    Model(#[from] ShelfError),
     /// The model cannot be asked this.
     #[error(transparent)]
     Limit(#[from] JobLimitError),
@@ -90,9 +90,9 @@ pub enum SubmitError {
     /// Refused by our own job pool.
     #[error("the job is refused: {0}")]
     Refused(#[from] JobPoolError),
-    /// Misbehaviour on a network where money counts.
-    #[error("misbehaviour is for development networks alone")]
-    Misbehaviour,
+    /// Cheating on a network where money counts.
+    #[error("cheating is for network dev, to show what comes of it")]
+    Cheat,
 }
 
 impl From<PaymentError> for SubmitError {
@@ -116,8 +116,8 @@ impl From<JournalError> for SubmitError {
 impl Node {
     /// Offers a job. It goes on by itself from here, also after a restart.
     pub fn submit(&mut self, request: JobRequest) -> Result<JobId, SubmitError> {
-        if request.misbehave != Misbehaviour::None && self.params.network != camelid_core::units::Network::Dev {
-            return Err(SubmitError::Misbehaviour);
+        if request.cheat.is_some() && self.params.network != camelid_core::units::Network::Dev {
+            return Err(SubmitError::Cheat);
         }
         let package = self.models.find(&request.model)?.clone();
         let (info, tokenizer) = (package.info(), package.tokenizer());
@@ -185,9 +185,7 @@ impl Node {
         let deal = ClientDeal::new(create, private, values, index, request.verify, &self.facts(&rules));
         self.journal.put(super::journal::Shelf::ClientDeals, &id.0, &deal.to_bytes())?;
         self.clients.insert(id, deal);
-        if request.misbehave != Misbehaviour::None {
-            self.misbehaving.insert(id, request.misbehave);
-        }
+        self.cheating.extend(request.cheat.map(|cheat| (id, cheat)));
         self.step_client(&id);
         Ok(id)
     }

@@ -1,9 +1,9 @@
 //! The node as its API shows it.
 
-use super::config::Misbehaviour;
 use super::{JobRequest, Node, NodeHandle, Stopped, SubmitError, WalletError};
 use crate::api::types::*;
 use crate::api::{ApiError, NodeApi};
+use crate::config::Cheat;
 use crate::network::AGENT;
 use camelid_core::block::{CompactTarget, subsidy};
 use camelid_core::contract::{State, Witness, contract_output};
@@ -12,7 +12,7 @@ use camelid_core::encode::{Decode, Encode};
 use camelid_core::hash::{BlockHash, JobId, ModelRoot, Txid};
 use camelid_core::job::{JobParams, PeerAddress};
 use camelid_core::keys::Address;
-use camelid_core::model::{ModelInfo, Sampling};
+use camelid_core::model::Sampling;
 use camelid_core::script::templates;
 use camelid_core::transaction::{Script, Transaction, TxOut};
 use camelid_core::units::{Amount, Height, TokenId};
@@ -96,11 +96,7 @@ impl NodeApi for NodeHandle {
 
     async fn submit(&self, job: JobSubmit) -> Answer<JobView> {
         self.view(move |n| {
-            let misbehave = match &job.misbehave {
-                Some(name) => Misbehaviour::parse(name)
-                    .ok_or_else(|| ApiError::bad_request(format!("unknown misbehaviour {name:?}")))?,
-                None => Misbehaviour::None,
-            };
+            let cheat = job.cheat.as_deref().map(parse_cheat).transpose()?;
             let request = JobRequest {
                 model: job.model,
                 prompt: job.prompt,
@@ -114,7 +110,7 @@ impl NodeApi for NodeHandle {
                     Verify::Spot => VerifyMode::Spot,
                     Verify::None => VerifyMode::None,
                 },
-                misbehave,
+                cheat,
             };
             let id = n.submit(request).map_err(|error| match error {
                 SubmitError::Wallet(e) => wallet_error(e),
@@ -144,8 +140,11 @@ impl NodeApi for NodeHandle {
 
     async fn models(&self) -> Answer<Vec<ModelView>> {
         self.view(|n| {
-            let computes = n.config.compute;
-            Ok(n.models.infos().into_iter().map(|m| model_view(m, computes)).collect())
+            let view = |stored: &crate::models::Stored| ModelView {
+                computes: n.models.get_served(&stored.info.root).is_some(),
+                ..ModelView::from(stored)
+            };
+            Ok(n.models.stored().iter().map(view).collect())
         })
         .await
     }
@@ -166,13 +165,12 @@ impl NodeApi for NodeHandle {
         .await
     }
 
-    async fn misbehave(&self, request: MisbehaveRequest) -> Answer<Done> {
+    async fn cheat(&self, request: CheatRequest) -> Answer<Done> {
         self.view(move |n| {
             if n.params.network != camelid_core::units::Network::Dev {
-                return Err(ApiError::conflict("misbehaviour is for development networks alone"));
+                return Err(ApiError::conflict("cheating is for network dev, to show what comes of it"));
             }
-            n.config.misbehave = Misbehaviour::parse(&request.how)
-                .ok_or_else(|| ApiError::bad_request(format!("unknown misbehaviour {:?}", request.how)))?;
+            n.config.cheat = request.how.as_deref().map(parse_cheat).transpose()?;
             Ok(Done { done: true })
         })
         .await
@@ -184,20 +182,8 @@ impl NodeApi for NodeHandle {
     }
 }
 
-/// A model for people.
-pub fn model_view(m: ModelInfo, computes: bool) -> ModelView {
-    ModelView {
-        name: m.name,
-        root: m.root.to_string(),
-        architecture: format!("{:?}", m.architecture).to_lowercase(),
-        parameters: m.parameters,
-        context: m.context,
-        vocabulary: m.vocabulary,
-        package_bytes: m.package_len,
-        licence: m.licence,
-        file: None,
-        computes,
-    }
+fn parse_cheat(name: &str) -> Answer<Cheat> {
+    Cheat::parse(name).ok_or_else(|| ApiError::bad_request(format!("{name:?} is no way to cheat")))
 }
 
 /// `coinbase`, `payment`, or the move of a contract.
@@ -230,7 +216,6 @@ impl Node {
         let best = self.peers.values().filter_map(|p| p.height).max().unwrap_or_default();
         let live = self.clients.values().filter(|d| !d.is_over()).count()
             + self.computes.values().filter(|d| !d.is_over()).count();
-        let infos = self.models.infos();
         Status {
             network: self.params.network.name().into(),
             agent: AGENT.into(),
@@ -242,7 +227,7 @@ impl Node {
             peers: self.peers.len() as u32,
             mining: self.miner.is_on(),
             hashes_per_second: self.miner.rate(),
-            computes: if self.config.compute { infos.into_iter().map(|m| m.name).collect() } else { Vec::new() },
+            computes: self.models.served().filter_map(|r| self.models.get(&r)).map(|p| p.info().name).collect(),
             wallet: self.wallet.is_some(),
             pool: self.pool.len() as u32,
             live_jobs: live as u32,
