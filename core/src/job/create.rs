@@ -1,4 +1,4 @@
-//! `JobCreate`: the public parameters and the coins that will pay, signed with them.
+//! `JobCreate`: the public parameters and the coins that will pay, signed with them and with the client key.
 
 use super::{JobError, JobParams};
 use crate::block::NetworkParams;
@@ -35,18 +35,27 @@ pub struct JobCreate {
     pub change: KeyHash,
     /// The coins that will pay, in the settlement's order.
     pub coins: Vec<CoinProof>,
+    /// The client key's signature over the whole message: the Job ID does not name the coins, and nobody else shall
+    /// offer the same job with others.
+    pub signature: Signature,
 }
 
 impl JobCreate {
-    /// Signs the offer with the keys of its coins.
-    pub fn sign(params: JobParams, change: KeyHash, coins: &[(OutPoint, &SecretKey)], network: Network) -> Self {
+    /// Signs the offer with the client key and the keys of its coins.
+    pub fn sign(
+        params: JobParams,
+        change: KeyHash,
+        coins: &[(OutPoint, &SecretKey)],
+        client: &SecretKey,
+        network: Network,
+    ) -> Self {
         let outpoints: Vec<_> = coins.iter().map(|(o, _)| *o).collect();
         let hash = signing_hash(&params, change, &outpoints, network);
         let coins = coins
             .iter()
             .map(|(outpoint, key)| CoinProof { outpoint: *outpoint, key: key.public_key(), signature: key.sign(&hash) })
             .collect();
-        JobCreate { params, change, coins }
+        JobCreate { params, change, coins, signature: client.sign(&hash) }
     }
 
     /// The job's id.
@@ -66,6 +75,9 @@ impl JobCreate {
             return Err(JobError::RepeatedCoin);
         }
         let hash = signing_hash(&self.params, self.change, &outpoints, network.network);
+        if !self.params.client_key.verify(&hash, &self.signature) {
+            return Err(JobError::Signature("the client key"));
+        }
         if self.coins.iter().all(|c| c.key.verify(&hash, &c.signature)) {
             Ok(())
         } else {
@@ -98,6 +110,7 @@ impl Encode for JobCreate {
         self.params.encode(out);
         self.change.encode(out);
         put_vec(&self.coins, out);
+        self.signature.encode(out);
     }
 }
 
@@ -107,6 +120,7 @@ impl Decode for JobCreate {
             params: JobParams::decode(r)?,
             change: KeyHash::decode(r)?,
             coins: r.vec("coins", MAX_JOB_COINS)?,
+            signature: Decode::decode(r)?,
         })
     }
 }

@@ -60,7 +60,7 @@ pub fn params() -> JobParams {
 
 /// The offer of [`params`], paid by one coin of `key("coin")`.
 pub fn create() -> JobCreate {
-    JobCreate::sign(params(), hash_of("change"), &[(outpoint("coin"), &key("coin"))], Network::Dev)
+    JobCreate::sign(params(), hash_of("change"), &[(outpoint("coin"), &key("coin"))], &key("client"), Network::Dev)
 }
 
 /// The hash of a named key.

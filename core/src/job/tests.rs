@@ -17,6 +17,10 @@ fn an_offer_is_well_formed_and_bound_to_everything_in_it() {
     let mut other_change = good.clone();
     other_change.change = hash_of("thief");
     assert!(matches!(other_change.check(network()), Err(JobError::Signature(_))));
+    // The same job paid by a stranger's coin: the client did not offer that.
+    let theirs = [(outpoint("stranger"), &key("stranger"))];
+    let copied = JobCreate::sign(params(), hash_of("change"), &theirs, &key("stranger"), Network::Dev);
+    assert_eq!(copied.check(network()), Err(JobError::Signature("the client key")));
     let mut twice = good.clone();
     twice.coins.push(good.coins[0].clone());
     assert_eq!(twice.check(network()), Err(JobError::RepeatedCoin));

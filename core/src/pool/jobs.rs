@@ -63,6 +63,9 @@ pub enum JobPoolError {
     /// The job has an accept that is alive.
     #[error("job {0} is accepted by another node")]
     AlreadyAccepted(JobId),
+    /// The job is paid, expired or over.
+    #[error("job {0} takes no more accepts")]
+    Ended(JobId),
     /// The pool is full.
     #[error("the job pool holds {0} jobs already")]
     Full(usize),
@@ -176,7 +179,12 @@ impl JobPool {
         match &record.accept {
             Some((known, _)) if *known == accept => return Ok(false),
             Some(_) => return Err(JobPoolError::AlreadyAccepted(id)),
+            None if record.status != JobStatus::Created => return Err(JobPoolError::Ended(id)),
             None => {}
+        }
+        // The settlement cannot spend it twice.
+        if record.create.coins.iter().any(|c| c.outpoint == body.stake_coin) {
+            return Err(JobPoolError::CoinBusy { coin: body.stake_coin, job: id });
         }
         accept.check(&body.node_key, facts.network.network)?;
         let coin = coin

@@ -136,7 +136,7 @@ pub enum AddError<E> {
 /// What adding a transaction changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Added {
-    /// Transactions that it replaced, and what stood on them.
+    /// Transactions that it replaced or that made room for it, and what stood on them.
     pub replaced: Vec<Transaction>,
 }
 
@@ -237,11 +237,20 @@ impl TransactionPool {
         chain: &Chain<S>,
         now: Timestamp,
     ) -> Result<Added, AddError<S::Error>> {
-        let (txid, next) = (tx.txid(), chain.height().next());
-        if self.entries.contains_key(&txid) {
+        if self.entries.contains_key(&tx.txid()) {
             return Err(PoolError::AlreadyKnown.into());
         }
-        self.check_lead(&tx, next)?;
+        self.check_lead(&tx, chain.height().next())?;
+        self.insert(tx, chain, now)
+    }
+
+    fn insert<S: Store>(
+        &mut self,
+        tx: Transaction,
+        chain: &Chain<S>,
+        now: Timestamp,
+    ) -> Result<Added, AddError<S::Error>> {
+        let (txid, next) = (tx.txid(), chain.height().next());
         let conflicting: BTreeSet<Txid> =
             tx.inputs.iter().filter_map(|i| self.spends.get(&i.previous)).copied().collect();
         let replaced = self.with_descendants(conflicting.iter().copied());
@@ -250,9 +259,7 @@ impl TransactionPool {
             let (max, found) = (self.limits.max_ancestors, ancestors.len());
             return Err(PoolError::Ancestors { max, found }.into());
         }
-        let extra =
-            tx.inputs.iter().filter_map(|i| self.output(&i.previous, next).map(|coin| (i.previous, coin))).collect();
-        let checked = match chain.check_transaction_for_next_block(&tx, &extra) {
+        let checked = match chain.check_transaction_for_next_block(&tx, &self.extra(&tx, next)) {
             Ok(checked) => checked,
             Err(CheckError::Rule(rule)) => return Err(PoolError::Invalid(rule).into()),
             Err(CheckError::Store(error)) => return Err(AddError::Chain(error)),
@@ -263,8 +270,8 @@ impl TransactionPool {
             return Err(PoolError::LowFee { min: self.limits.min_fee_rate, found }.into());
         }
         self.check_replacement(&tx, &conflicting, &replaced, fee, found, now)?;
-        self.make_room(size, found, &replaced)?;
-        let replaced = self.remove_all(&replaced);
+        let gone = self.make_room(size, found, &ancestors, replaced)?;
+        let replaced = self.remove_all(&gone);
         for input in &tx.inputs {
             self.spends.insert(input.previous, txid);
         }
@@ -273,6 +280,11 @@ impl TransactionPool {
         let entry = PoolEntry { transaction: tx, fee, size, added: now, sequence: self.sequence };
         self.entries.insert(txid, entry);
         Ok(Added { replaced })
+    }
+
+    /// What a transaction may spend of those that wait.
+    fn extra(&self, tx: &Transaction, next: Height) -> BTreeMap<OutPoint, Coin> {
+        tx.inputs.iter().filter_map(|i| self.output(&i.previous, next).map(|coin| (i.previous, coin))).collect()
     }
 
     fn check_lead(&self, tx: &Transaction, next: Height) -> Result<(), PoolError> {
@@ -316,21 +328,37 @@ impl TransactionPool {
         Err(PoolError::Conflict { outpoint, other: *first, fee: gone, fee_rate: best })
     }
 
-    fn make_room(&mut self, size: usize, rate: u64, replaced: &BTreeSet<Txid>) -> Result<(), PoolError> {
-        let freed: usize = replaced.iter().filter_map(|t| self.entries.get(t)).map(|e| e.size).sum();
-        while self.bytes.saturating_sub(freed) + size > self.limits.max_bytes {
-            let lowest = self.entries.iter().filter(|(t, _)| !replaced.contains(*t)).min_by_key(|(_, e)| e.fee_rate());
-            let (txid, min) = match lowest {
-                Some((txid, entry)) => (*txid, entry.fee_rate()),
-                None => return Err(PoolError::Full { min: u64::MAX, found: rate }),
-            };
+    /// What must go for a transaction to fit: what it replaces, and then what pays least, with all that stands on it.
+    fn make_room(
+        &self,
+        size: usize,
+        rate: u64,
+        ancestors: &BTreeSet<Txid>,
+        replaced: BTreeSet<Txid>,
+    ) -> Result<BTreeSet<Txid>, PoolError> {
+        let size_of = |txid: &Txid| self.entries.get(txid).map_or(0, |e| e.size);
+        let mut gone = replaced;
+        let mut left = self.bytes - gone.iter().map(size_of).sum::<usize>();
+        if left + size <= self.limits.max_bytes {
+            return Ok(gone);
+        }
+        let others = self.entries.iter().filter(|(t, _)| !ancestors.contains(*t));
+        let mut order: Vec<_> = others.map(|(t, e)| (e.fee_rate(), *t)).collect();
+        order.sort_unstable();
+        for (min, txid) in order {
             if min >= rate {
                 return Err(PoolError::Full { min, found: rate });
             }
-            let gone = self.with_descendants([txid]);
-            self.remove_all(&gone);
+            for txid in self.with_descendants([txid]) {
+                if gone.insert(txid) {
+                    left -= size_of(&txid);
+                }
+            }
+            if left + size <= self.limits.max_bytes {
+                return Ok(gone);
+            }
         }
-        Ok(())
+        Err(PoolError::Full { min: u64::MAX, found: rate })
     }
 
     fn ancestors(&self, tx: &Transaction) -> BTreeSet<Txid> {
@@ -397,24 +425,49 @@ impl TransactionPool {
                 }
             }
         }
-        // Lowest block first: what one spends must be back before it.
-        let back = disconnected.iter().rev().flat_map(|b| &b.block.transactions).filter(|tx| !tx.is_coinbase());
-        for tx in back {
-            match self.add(tx.clone(), chain, now) {
-                Ok(_) | Err(AddError::Refused(_)) => {}
-                Err(AddError::Chain(error)) => return Err(error),
-            }
+        if disconnected.is_empty() {
+            dropped.extend(self.recheck(chain, now)?);
+        } else {
+            dropped.extend(self.refill(disconnected, connected, chain, now)?);
         }
-        dropped.extend(self.recheck(chain, !disconnected.is_empty(), now)?);
+        self.conflicts.retain(|outpoint, _| self.spends.contains_key(outpoint));
         Ok(dropped)
     }
 
-    /// Checks again what another height or another chain can make invalid: after a reorganisation everything, else
-    /// what belongs to a contract and what has waited too long.
+    /// After a reorganisation: takes what left the chain and then, checked anew, what waited before. What waited may
+    /// stand on what comes back, never the other way round.
+    fn refill<S: Store>(
+        &mut self,
+        disconnected: &[ChainBlock],
+        connected: &[ChainBlock],
+        chain: &Chain<S>,
+        now: Timestamp,
+    ) -> Result<Vec<Transaction>, ChainError<S::Error>> {
+        let mut waiting: Vec<_> = core::mem::take(&mut self.entries).into_values().collect();
+        waiting.sort_unstable_by_key(|e| e.sequence);
+        self.spends.clear();
+        self.bytes = 0;
+        let mined: BTreeSet<_> = connected.iter().flat_map(|b| &b.block.transactions).map(Transaction::txid).collect();
+        // Lowest block first: what one spends must be back before it.
+        let left = disconnected.iter().rev().flat_map(|b| &b.block.transactions);
+        let back = left.filter(|tx| !tx.is_coinbase() && !mined.contains(&tx.txid())).map(|tx| (tx.clone(), now));
+        let mut dropped = Vec::new();
+        for (tx, added) in back.chain(waiting.into_iter().map(|e| (e.transaction, e.added))) {
+            // A settlement that was mined already had enough blocks left when it came: its lead is not asked again.
+            match self.insert(tx.clone(), chain, added) {
+                Ok(Added { replaced }) => dropped.extend(replaced),
+                Err(AddError::Refused(_)) => dropped.push(tx),
+                Err(AddError::Chain(error)) => return Err(error),
+            }
+        }
+        Ok(dropped)
+    }
+
+    /// Checks again what another height can make invalid, which is what belongs to a contract, and forgets what has
+    /// waited too long.
     fn recheck<S: Store>(
         &mut self,
         chain: &Chain<S>,
-        everything: bool,
         now: Timestamp,
     ) -> Result<Vec<Transaction>, ChainError<S::Error>> {
         let next = chain.height().next();
@@ -423,12 +476,11 @@ impl TransactionPool {
         let mut dropped = Vec::new();
         for (_, txid) in order {
             let Some(entry) = self.entries.get(&txid) else { continue };
-            let old = now.0.saturating_sub(entry.added.0) > self.limits.expiry_seconds;
-            let mut keep = !old;
-            if keep && (everything || !entry.transaction.job_id.is_zero()) {
-                let inputs = entry.transaction.inputs.iter().map(|i| i.previous);
-                let extra = inputs.filter_map(|o| self.output(&o, next).map(|coin| (o, coin))).collect();
-                keep = match chain.check_transaction_for_next_block(&entry.transaction, &extra) {
+            let mut keep = now.0.saturating_sub(entry.added.0) <= self.limits.expiry_seconds;
+            if keep && !entry.transaction.job_id.is_zero() {
+                keep = match chain
+                    .check_transaction_for_next_block(&entry.transaction, &self.extra(&entry.transaction, next))
+                {
                     Ok(_) => true,
                     Err(CheckError::Rule(_)) => false,
                     Err(CheckError::Store(error)) => return Err(error),
