@@ -167,6 +167,17 @@ pub fn close_signature(
     key.sign(&move_hash(tx, contract_output, Move::Close, network))
 }
 
+/// Whether `signature` is `key`'s over a close that spends `contract_output`.
+pub fn is_close_signature(
+    tx: &Transaction,
+    contract_output: &TxOut,
+    key: &PublicKey,
+    signature: &Signature,
+    network: &NetworkParams,
+) -> bool {
+    key.verify(&move_hash(tx, contract_output, Move::Close, network), signature)
+}
+
 /// Puts both signatures into a close.
 pub fn attach_close(tx: &mut Transaction, client: Signature, node: Signature) {
     attach(tx, Witness::Close { client, node });

@@ -35,14 +35,6 @@ pub enum ContractError {
     /// Amounts or periods out of their limits.
     #[error("terms out of limits: {0}")]
     Limits(#[from] JobError),
-    /// The move fee is over its limit.
-    #[error("move fee is {found} coins, at most {max} allowed")]
-    MoveFee {
-        /// What was found.
-        found: Amount,
-        /// The limit.
-        max: Amount,
-    },
     /// A length is zero or over its limit.
     #[error("{what} is {found}, expected 1 to {max}")]
     Length {

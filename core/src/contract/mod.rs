@@ -20,7 +20,7 @@ mod witness;
 
 pub use build::{
     ClosePayout, Commitments, SettlementParts, attach_close, build_settlement, claim, close_signature, demand,
-    finalize, half_sign, reveal, settlement_terms, unsigned_close,
+    finalize, half_sign, is_close_signature, reveal, settlement_terms, unsigned_close,
 };
 pub use check::{check_coinbase, check_transaction, check_window, contract_output, revealed_key};
 pub use error::ContractError;

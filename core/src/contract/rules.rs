@@ -74,6 +74,42 @@ impl WalletRules {
         }
     }
 
+    /// The shortest periods that wallet and node take part in: "contest, grace and evidence at least buried + 3;
+    /// reveal at least release depth + 2·buried + 2". `settled` is W + S, `subsidy` that of the next block.
+    pub fn least_periods(&self, settled: Amount, subsidy: Amount) -> Periods {
+        let buried = buried_blocks(settled, subsidy);
+        let blocks = |n: u32| u16::try_from(n).unwrap_or(u16::MAX);
+        let answer = blocks(buried.saturating_add(3));
+        let reveal = blocks(buried.saturating_mul(2).saturating_add(self.release_depth).saturating_add(2));
+        Periods { reveal, contest: answer, grace: answer, evidence: answer }
+    }
+
+    /// The periods that a wallet puts into a job: the usual ones, or longer where the sum is large.
+    pub fn periods_for(&self, settled: Amount, subsidy: Amount) -> Periods {
+        let (usual, least) = (self.periods, self.least_periods(settled, subsidy));
+        Periods {
+            reveal: usual.reveal.max(least.reveal),
+            contest: usual.contest.max(least.contest),
+            grace: usual.grace.max(least.grace),
+            evidence: usual.evidence.max(least.evidence),
+        }
+    }
+
+    /// Whether a job's periods are long enough for a node to take it.
+    pub fn are_enough(&self, periods: &Periods, settled: Amount, subsidy: Amount) -> bool {
+        let least = self.least_periods(settled, subsidy);
+        periods.reveal >= least.reveal
+            && periods.contest >= least.contest
+            && periods.grace >= least.grace
+            && periods.evidence >= least.evidence
+    }
+
+    /// Whether a settlement mined at `at` confirmed with so few blocks left that a reorganisation could kill it: "one
+    /// that confirms so late is not acted on until it is 10 deep".
+    pub fn is_late(&self, at: Height, valid_until: Height) -> bool {
+        at.plus(self.settlement_least_left) > valid_until
+    }
+
     /// Whether a settlement mined at `at` is buried at `tip`: its block counts as the first of the buried blocks.
     pub fn is_buried(&self, at: Height, tip: Height, settled_in_block: Amount, subsidy: Amount) -> bool {
         tip >= at && tip.since(at) + 1 >= buried_blocks(settled_in_block, subsidy)

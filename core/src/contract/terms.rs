@@ -150,11 +150,8 @@ impl Terms {
         if self.client_key == self.node_key {
             return Err(ContractError::SameKeys);
         }
-        // "W and S at least dust, sums checked; R at least B + 4f."
+        // "W and S at least dust, sums checked; f within its limit; R at least B + 4f."
         check_money(p, self.reward, self.stake, self.reserve, self.move_fee, self.bond)?;
-        if self.move_fee > p.max_move_fee {
-            return Err(ContractError::MoveFee { found: self.move_fee, max: p.max_move_fee });
-        }
         // "Periods and lengths within network limits."
         check_periods(p, &self.periods)?;
         for (what, found, max) in [

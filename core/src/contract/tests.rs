@@ -139,7 +139,7 @@ fn a_settlement_breaks_with_every_rule() {
     assert!(matches!(with_terms(|t| t.answer_tokens = 0), ContractError::Length { found: 0, .. }));
     assert!(matches!(
         with_terms(|t| t.move_fee = Amount(100_001)),
-        ContractError::Limits(_) | ContractError::MoveFee { .. }
+        ContractError::Limits(crate::job::JobError::TooMuch { what: "move fee", .. })
     ));
     assert!(matches!(with_terms(|t| t.periods.contest = 4), ContractError::Limits(_)));
     let mut garbled = terms().script();
@@ -413,4 +413,33 @@ fn unused_keys_do_not_sign() {
     let (o, coin, t) = contract(State::Settlement, 0);
     let tx = demand(o, &coin.output, &t, &stranger, network());
     assert!(matches!(check(&tx, &[coin], H.plus(8)), Err(ContractError::Signature { .. })));
+}
+
+#[test]
+fn what_wallets_and_nodes_go_by() {
+    let rules = WalletRules::for_network(network());
+    let subsidy = network().subsidy;
+    assert_eq!([0, 1, 100, 101, 150, 151].map(|c| buried_blocks(Amount::from_coins(c), subsidy)), [2, 2, 2, 3, 3, 4]);
+    assert_eq!(buried_blocks(Amount(u64::MAX), Amount::ZERO), u32::MAX);
+    // The shortest periods that consensus allows are enough for small sums, and only for those.
+    let shortest = crate::job::Periods::shortest(&network().contract);
+    assert!(rules.are_enough(&shortest, Amount::from_coins(100), subsidy));
+    assert!(!rules.are_enough(&shortest, Amount::from_coins(101), subsidy));
+    let longer = rules.periods_for(Amount::from_coins(1000), subsidy);
+    assert_eq!((longer.reveal, longer.contest, longer.grace), (44, 23, 23));
+    assert!(rules.are_enough(&longer, Amount::from_coins(1000), subsidy));
+    assert_eq!(rules.periods_for(Amount(1), subsidy), shortest);
+    assert!(!rules.is_late(Height(90), Height(100)));
+    assert!(rules.is_late(Height(91), Height(100)));
+
+    let (settle, _) = settlement();
+    let other =
+        Transaction { job_id: JobId::ZERO, ..Transaction { outputs: settle.outputs[1..].to_vec(), ..settle.clone() } };
+    let carried = Transaction {
+        outputs: vec![TxOut { value: Amount(5), script_pubkey: terms().in_state(State::Revealed).script() }],
+        ..settle.clone()
+    };
+    let mut block = network().genesis();
+    block.transactions.extend([settle.clone(), other, carried, settle]);
+    assert_eq!(settled_in_block(&block), Amount::from_coins(10));
 }

@@ -340,11 +340,11 @@ impl ClientDeal {
             Err(error @ crate::job::GarbageError::Key { .. }) => return Err(error.into()),
             Ok(ids) => {
                 self.answer = Some(ids);
-                self.timeline.reach(JobStatus::Delivered, facts.now, facts.tip);
+                self.note(JobStatus::Delivered, facts);
             }
             Err(garbage) => {
                 self.verdict = Some(DealVerdict { problem: garbage.to_string(), ..DealVerdict::default() });
-                self.timeline.reach(JobStatus::Rejected, facts.now, facts.tip);
+                self.note(JobStatus::Rejected, facts);
             }
         }
         self.key = Some(key);
@@ -357,9 +357,14 @@ impl ClientDeal {
         if self.verdict.is_none() {
             let status = if verdict.holds() { JobStatus::Verified } else { JobStatus::Rejected };
             self.verdict = Some(verdict);
-            if !self.status().is_final() {
-                self.timeline.reach(status, facts.now, facts.tip);
-            }
+            self.note(status, facts);
+        }
+    }
+
+    /// Notes what was learned about the answer, unless the job has ended already.
+    fn note(&mut self, status: JobStatus, facts: &Facts<'_>) {
+        if !self.status().is_final() {
+            self.timeline.reach(status, facts.now, facts.tip);
         }
     }
 

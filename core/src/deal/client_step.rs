@@ -130,7 +130,12 @@ impl ClientDeal {
 
     fn after_payment(&mut self, keys: &ClientKeys<'_>, facts: &Facts<'_>, actions: &mut Vec<Action>) {
         let next = facts.next();
-        match self.track.position(facts.tip, facts.rules, facts.network) {
+        let position = self.track.position(facts.tip, facts.rules, facts.network);
+        if self.status().is_final() && !matches!(position, Position::Ended(_)) {
+            // A reorganisation took the end back.
+            self.timeline.reach(JobStatus::Paid, facts.now, facts.tip);
+        }
+        match position {
             Position::Nowhere => {
                 // "… treats it as dead only when that height is 10 deep or its coin's other spend is buried."
                 let dead = next > self.create.params.valid_until.plus(facts.rules.dead_depth);
@@ -141,14 +146,14 @@ impl ClientDeal {
                     actions.extend(self.settlement.clone().map(|tx| Action::Publish(Box::new(tx))));
                 }
             }
-            Position::In { terms, outpoint, output, since, buried } => {
+            Position::In { terms, outpoint, output, since, firm, buried, .. } => {
                 let periods = terms.periods;
+                // Who has the key is in no hurry, but a node that is gone for good must not lock the money for ever: it
+                // gets the period twice.
+                let times = if self.key.is_none() { 1 } else { 2 };
+                let demand_from = since.plus(times * periods.reveal as u32);
                 match terms.state {
-                    State::Settlement
-                        if self.key.is_none()
-                        // Only a settlement that stays is worth a fee.
-                        && next >= since.plus(periods.reveal as u32) && self.due(facts) =>
-                    {
+                    State::Settlement if firm && next >= demand_from && self.due(facts) => {
                         let tx = demand(outpoint, &output, &terms, keys.client, facts.network);
                         actions.push(Action::Publish(Box::new(tx)));
                     }

@@ -3,7 +3,8 @@
 use super::settlement::{job_settlement, settlement_spends};
 use super::{DealError, Facts, Timeline, Track};
 use crate::contract::{
-    Commitments, Terms, attach_close, close_signature, contract_output, half_sign, settlement_terms,
+    ClosePayout, Commitments, Terms, attach_close, close_signature, contract_output, half_sign, is_close_signature,
+    settlement_terms, unsigned_close,
 };
 use crate::encode::{Decode, DecodeError, Encode, Reader, put_bytes, put_vec};
 use crate::hash::{JobId, KeyHash, Txid, tagged_hash};
@@ -217,7 +218,8 @@ impl ComputeDeal {
         }
     }
 
-    /// The client agrees to close: checks that it pays, and signs.
+    /// The client agrees to close: checks that it is the close that the terms lead to, with the client's signature,
+    /// and signs it. Another one could pay too little, or a fee for which nobody mines it.
     pub fn on_close(&mut self, close: &JobClose, node: &SecretKey, facts: &Facts<'_>) -> Result<(), DealError> {
         let (Some(terms), Some(testament), None) = (self.terms(), &self.testament, &self.close) else {
             return Err(DealError::OutOfTurn("close"));
@@ -225,24 +227,31 @@ impl ComputeDeal {
         let contract = testament.settlement.outpoint(0);
         let tx = &close.close;
         if !matches!(&tx.inputs[..], [only] if only.previous == contract) {
-            return Err(DealError::Settlement("the close spends something else"));
+            return Err(DealError::Close("it spends something else"));
         }
         let expected = terms.reward_and_stake().ok_or(crate::contract::ContractError::Overflow)?;
         let to_us = templates::p2pkh(self.reward_address);
         let found = tx.outputs.iter().filter(|o| o.script_pubkey == to_us).map(|o| o.value).sum();
         if found < expected {
-            return Err(DealError::Close { expected, found });
+            return Err(DealError::CloseValue { expected, found });
         }
         let output = testament.settlement.outputs.first().ok_or(DealError::Settlement("no output"))?;
-        let mut signed = tx.clone();
+        let pay = ClosePayout { client: self.create.change, fee: terms.move_fee };
+        let mut signed = unsigned_close(contract, &terms, output.value, pay, facts.network)?;
+        if signed.txid() != tx.txid() {
+            return Err(DealError::Close("it is not the close that the terms lead to"));
+        }
+        if !is_close_signature(&signed, output, &terms.client_key, &close.client_signature, facts.network) {
+            return Err(DealError::Close("the client's signature does not verify"));
+        }
         let own = close_signature(&signed, output, node, facts.network);
         attach_close(&mut signed, close.client_signature, own);
         self.close = Some(signed);
-        self.last_sent = Timestamp::default();
+        self.last_moved = Timestamp::default();
         Ok(())
     }
 
-    /// A close that the pool refused is forgotten: the client may send a better one.
+    /// A close that the pool refused is forgotten: the client sends it again.
     pub fn on_close_refused(&mut self) {
         self.close = None;
     }

@@ -6,6 +6,7 @@ use crate::hash::tagged_hash;
 use crate::job::{CIPHERTEXT_SECONDS, JobDelivery, JobStatus, Signed};
 use crate::keys::{SecretKey, seal};
 use crate::transaction::{OutPoint, TxOut};
+use crate::units::Height;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
@@ -22,23 +23,38 @@ impl ComputeDeal {
             return actions;
         }
         let next = facts.next();
-        match self.track.position(facts.tip, facts.rules, facts.network) {
+        let position = self.track.position(facts.tip, facts.rules, facts.network);
+        if self.status().is_final() && !matches!(position, Position::Ended(_)) {
+            // A reorganisation took the end back.
+            self.timeline.reach(JobStatus::Paid, facts.now, facts.tip);
+        }
+        match position {
             Position::Nowhere => self.unsettled(node, facts, &mut actions),
-            Position::In { terms, outpoint, output, since, .. } => {
-                self.settled(&terms, node, facts, &mut actions);
+            Position::In { terms, outpoint, output, since, depth, firm, .. } => {
+                // "Otherwise c blocks deep."
+                let safe = firm && depth >= facts.rules.release_depth;
+                if safe || self.released {
+                    self.deliver(&terms, node, facts, &mut actions);
+                }
                 let periods = terms.periods;
                 match terms.state {
                     State::Settlement => {
-                        let reveal_from = (periods.reveal as u32).saturating_sub(facts.rules.reveal_margin);
-                        // "A node reveals on chain 4 blocks before the reveal period ends if no close came."
-                        if next >= since.plus(reveal_from) && self.close.is_none() {
-                            actions.extend(self.reveal(outpoint, &output, &terms, node, facts));
-                        } else if let (Some(close), true) = (self.close.clone(), self.move_due(facts)) {
-                            actions.push(Action::Publish(Box::new(close)));
+                        let reveal_end = since.plus(periods.reveal as u32);
+                        // "A node reveals on chain 4 blocks before the reveal period ends if no close came." One that
+                        // came and is not mined by the period's end does not count.
+                        let reveal_from = match self.close {
+                            None => Height(reveal_end.0.saturating_sub(facts.rules.reveal_margin)),
+                            Some(_) => reveal_end,
+                        };
+                        if self.move_due(facts) {
+                            actions.extend(self.close.clone().map(|close| Action::Publish(Box::new(close))));
+                            if safe && next >= reveal_from {
+                                actions.push(self.reveal(outpoint, &output, &terms, node, facts));
+                            }
                         }
                     }
-                    State::Demanded if next < since.plus(periods.grace as u32) => {
-                        actions.extend(self.reveal(outpoint, &output, &terms, node, facts));
+                    State::Demanded if next < since.plus(periods.grace as u32) && self.move_due(facts) => {
+                        actions.push(self.reveal(outpoint, &output, &terms, node, facts));
                     }
                     State::Revealed if next >= since.plus(periods.contest as u32) && self.move_due(facts) => {
                         let tx = finalize(outpoint, &output, &terms, Signer::Node, node, facts.network);
@@ -116,14 +132,10 @@ impl ComputeDeal {
         }
     }
 
-    /// The settlement is in the chain: hands over the key, again and again until the client closes.
-    fn settled(&mut self, terms: &Terms, node: &SecretKey, facts: &Facts<'_>, actions: &mut Vec<Action>) {
-        let deep = self
-            .track
-            .settled_at()
-            .is_some_and(|at| facts.tip >= at && facts.tip.since(at) + 1 >= facts.rules.release_depth);
+    /// Hands over the key, again and again until the client closes.
+    fn deliver(&mut self, terms: &Terms, node: &SecretKey, facts: &Facts<'_>, actions: &mut Vec<Action>) {
         let open = matches!(terms.state, State::Settlement | State::Demanded) && self.close.is_none();
-        if (deep || self.released) && open && self.due(facts) {
+        if open && self.due(facts) {
             actions.extend(self.delivery(node, facts));
         }
     }
@@ -140,15 +152,7 @@ impl ComputeDeal {
         Some(Action::Send(self.create.params.client_peer.clone(), payload))
     }
 
-    fn reveal(
-        &mut self,
-        contract: OutPoint,
-        output: &TxOut,
-        terms: &Terms,
-        node: &SecretKey,
-        facts: &Facts<'_>,
-    ) -> Option<Action> {
-        self.move_due(facts)
-            .then(|| Action::Publish(Box::new(reveal(contract, output, terms, self.key, node, facts.network))))
+    fn reveal(&self, contract: OutPoint, output: &TxOut, terms: &Terms, node: &SecretKey, facts: &Facts<'_>) -> Action {
+        Action::Publish(Box::new(reveal(contract, output, terms, self.key, node, facts.network)))
     }
 }

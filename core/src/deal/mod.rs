@@ -116,9 +116,12 @@ pub enum DealError {
     /// The delivered key is not the promised one.
     #[error(transparent)]
     Garbage(#[from] GarbageError),
+    /// A close is not the one that the terms lead to.
+    #[error("close refused: {0}")]
+    Close(&'static str),
     /// A close pays less than it must.
     #[error("the close pays the node {found} coins, expected {expected}")]
-    Close {
+    CloseValue {
         /// W + S.
         expected: Amount,
         /// What it pays.

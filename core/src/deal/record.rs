@@ -33,7 +33,8 @@ impl Timeline {
 
     /// Notes a status, unless it is the current one.
     pub fn reach(&mut self, status: JobStatus, time: Timestamp, height: Height) {
-        if self.0.last().is_none_or(|e| e.status != status) && self.0.len() < MAX_ENTRIES {
+        if self.0.last().is_none_or(|e| e.status != status) {
+            self.0.truncate(MAX_ENTRIES - 1);
             self.0.push(TimelineEntry { status, time, height });
         }
     }

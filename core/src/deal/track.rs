@@ -56,7 +56,11 @@ pub enum Position {
         output: TxOut,
         /// The height at which this state was confirmed: h.
         since: Height,
-        /// Whether the settlement is buried.
+        /// How many blocks the settlement lies deep, its own included.
+        depth: u32,
+        /// Whether the settlement confirmed early enough, or lies deep enough, to be acted on.
+        firm: bool,
+        /// Whether it is firm and buried.
         buried: bool,
     },
     /// In plain outputs.
@@ -103,7 +107,7 @@ impl Track {
         self.0.last().map(|m| m.transaction.txid())
     }
 
-    /// The miner's fees that the moves took from the contract, the ending one included where `ended_fee` says it.
+    /// The job's transactions in the chain with their heights, in order.
     pub fn transactions(&self) -> impl Iterator<Item = (&Transaction, Height)> {
         self.0.iter().map(|m| (&m.transaction, m.height))
     }
@@ -114,12 +118,17 @@ impl Track {
         let buried = |m: &Mined| rules.is_buried(m.height, tip, m.settled_in_block, subsidy(network, m.height));
         let contract = last.transaction.outputs.first().map(|o| (o, contract_output(o, 0)));
         if let Some((output, Ok(Some(terms)))) = contract {
+            let depth = if tip >= first.height { tip.since(first.height) + 1 } else { 0 };
+            // "One that confirms so late is not acted on until it is 10 deep."
+            let firm = !rules.is_late(first.height, terms.valid_until) || depth >= rules.dead_depth;
             return Position::In {
                 terms,
                 outpoint: last.transaction.outpoint(0),
                 output: output.clone(),
                 since: last.height,
-                buried: buried(first),
+                depth,
+                firm,
+                buried: firm && buried(first),
             };
         }
         let spent = self.0.len().checked_sub(2).and_then(|i| self.0.get(i)).map(|m| m.transaction.outpoint(0));

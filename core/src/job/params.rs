@@ -185,6 +185,16 @@ pub enum JobError {
         /// The least.
         min: Amount,
     },
+    /// An amount is above its most.
+    #[error("{what} is {found} coins, at most {max} allowed")]
+    TooMuch {
+        /// Which amount.
+        what: &'static str,
+        /// What was found.
+        found: Amount,
+        /// The most.
+        max: Amount,
+    },
     /// The amounts add up to more than there is.
     #[error("the amounts add up to more than all coins")]
     Overflow,
@@ -271,7 +281,7 @@ fn tokens(what: &'static str, found: u32, max: u32) -> Result<(), JobError> {
     if (1..=max).contains(&found) { Ok(()) } else { Err(JobError::Tokens { what, found, min: 1, max }) }
 }
 
-/// "W and S at least dust, sums checked; R at least B + 4f."
+/// "W and S at least dust, sums checked; f within its limit; R at least B + 4f."
 pub(crate) fn check_money(
     p: &ContractParams,
     reward: Amount,
@@ -284,6 +294,9 @@ pub(crate) fn check_money(
         if found < p.dust {
             return Err(JobError::TooLittle { what, found, min: p.dust });
         }
+    }
+    if move_fee > p.max_move_fee {
+        return Err(JobError::TooMuch { what: "move fee", found: move_fee, max: p.max_move_fee });
     }
     let least = move_fee.checked_mul(4).and_then(|f| f.checked_add(bond)).ok_or(JobError::Overflow)?;
     if reserve < least {

@@ -46,6 +46,7 @@ fn parameters_out_of_range_are_refused_before_money() {
     assert!(matches!(check(|p| p.stake = Amount(0)), Err(JobError::TooLittle { what: "stake", .. })));
     assert!(matches!(check(|p| p.reserve = Amount(139_999)), Err(JobError::TooLittle { what: "reserve", .. })));
     assert_eq!(check(|p| p.reserve = Amount(140_000)), Ok(()));
+    assert!(matches!(check(|p| p.move_fee = Amount(100_001)), Err(JobError::TooMuch { what: "move fee", .. })));
     assert_eq!(check(|p| p.bond = Amount(u64::MAX)), Err(JobError::Overflow));
     assert_eq!(check(|p| p.reward = Amount(u64::MAX)), Err(JobError::Overflow));
     assert!(matches!(check(|p| p.periods.grace = 4), Err(JobError::Period { what: "grace", found: 4, min: 5, .. })));

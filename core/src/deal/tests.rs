@@ -1,1 +1,0 @@
-//! Deals played as games: see `game`.
