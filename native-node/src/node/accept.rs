@@ -1,6 +1,7 @@
 //! The compute side's decisions: what to offer, and which jobs to take.
 
 use super::{Node, NodeError};
+use camelid_core::block::subsidy;
 use camelid_core::deal::ComputeDeal;
 use camelid_core::hash::JobId;
 use camelid_core::job::{JobAccept, JobStatus, ModelPrice, ServiceOffer, Signed, turn_order};
@@ -95,10 +96,11 @@ impl Node {
         let fits = valid_job(&package.info(), params.prompt_tokens as u64, params.max_tokens, &params.sampling).is_ok();
         let lives = params.valid_until.since(self.chain.height().next()) >= self.rules.release_least_left;
         // "Reveal at least release depth + 2·buried + 2": shorter periods leave a node no time.
-        let wanted = self.rules.periods;
-        let safe = params.periods.reveal >= wanted.reveal.min(params.periods.reveal.max(8))
-            && params.periods.contest <= wanted.contest.max(720)
-            && params.periods.reveal as u32 > self.rules.reveal_margin;
+        let subsidy = subsidy(self.params, self.chain.height().next());
+        let safe = params.reward.checked_add(params.stake).is_some_and(|sum| {
+            self.rules.are_enough(&params.periods, sum, subsidy)
+                && params.periods.contest <= self.rules.periods_for(sum, subsidy).contest.max(720)
+        });
         if params.reward < price || !fits || !lives || !safe {
             return;
         }

@@ -3,6 +3,7 @@
 use super::{JournalError, Node, ShelfError, WalletError};
 use crate::config::Cheat;
 use crate::wallet::{FeeRate, INPUT_BYTES, Need, PaymentError, select, spendable};
+use camelid_core::block::subsidy;
 use camelid_core::deal::{ClientDeal, VerifyMode};
 use camelid_core::encode::Encode;
 use camelid_core::hash::JobId;
@@ -148,6 +149,7 @@ impl Node {
         let dust = self.params.contract.dust;
         let chosen = select(&free, &Need { amount: locked, bytes: SETTLEMENT_BYTES, fee_rate, dust })?;
         let fee = fee_rate.fee(SETTLEMENT_BYTES + chosen.coins.len() * INPUT_BYTES);
+        let settled = request.reward.checked_add(stake).ok_or(PaymentError::TooMuch)?;
         let job_key = |purpose| keys.job(index, purpose).map(|k| k.public_key());
         let params = JobParams {
             version: JobParams::VERSION,
@@ -167,7 +169,7 @@ impl Node {
             move_fee: MOVE_FEE,
             bond: BOND,
             fee,
-            periods: self.rules.periods,
+            periods: self.rules.periods_for(settled, subsidy(self.params, self.chain.height().next())),
             commitment: private.commitment(),
         };
         let mut secrets = Vec::new();
@@ -176,8 +178,9 @@ impl Node {
             let secret = hash.and_then(|h| wallet.keyring.secret_for(&h));
             secrets.push((*outpoint, secret.ok_or(PaymentError::NoKey { coin: *outpoint })?));
         }
+        let client = keys.job(index, JobKey::Client)?;
         let signers: Vec<_> = secrets.iter().map(|(o, s)| (*o, s)).collect();
-        let create = JobCreate::sign(params, wallet.keyring.change_hash(), &signers, self.params.network);
+        let create = JobCreate::sign(params, wallet.keyring.change_hash(), &signers, &client, self.params.network);
         let id = create.id(self.params.network);
         self.take_job_message(&create.clone().into())?;
         let values = chosen.coins.iter().map(|(_, c)| c.output.value).collect();

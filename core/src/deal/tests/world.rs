@@ -142,7 +142,8 @@ impl World {
         }
         let settled = params.reward.checked_add(params.stake).unwrap();
         params.periods = rules.periods_for(settled, network().subsidy);
-        let create = JobCreate::sign(params, hash_of("change"), &[(paying_coin, &keys.coins[0])], Network::Dev);
+        let create =
+            JobCreate::sign(params, hash_of("change"), &[(paying_coin, &keys.coins[0])], &keys.client, Network::Dev);
         create.check(network()).unwrap();
         let facts = Facts { network: network(), rules: &rules, tip: chain.height(), tip_hash: chain.tip_hash(), now };
         let client = ClientDeal::new(create, private(), vec![paying], 0, VerifyMode::Full, &facts);

@@ -32,7 +32,10 @@ fn look_up(at: &OutPoint) -> Option<Coin> {
 fn job(paid_by: &str, change: impl Fn(&mut JobParams)) -> JobCreate {
     let mut params = params();
     change(&mut params);
-    JobCreate::sign(params, hash_of("change"), &[(outpoint(paid_by), &key(paid_by))], Network::Dev)
+    if paid_by != "coin" {
+        params.reward.0 += 1;
+    }
+    JobCreate::sign(params, hash_of("change"), &[(outpoint(paid_by), &key(paid_by))], &key("client"), Network::Dev)
 }
 
 fn accept_by(node: &str, create: &JobCreate) -> Signed<JobAccept> {

@@ -108,7 +108,9 @@ fn a_full_pool_keeps_what_pays_most() {
     let low = spend(&[lab.coin(1)], 1, 1_000);
     let child = spend(&[of(&low, 0)], 1, 9_000);
     let high = spend(&[lab.coin(2)], 1, 5_000);
-    [&low, &child, &high].map(|tx| lab.add(tx).unwrap());
+    for tx in [&low, &child, &high] {
+        lab.add(tx).unwrap();
+    }
     assert!(matches!(lab.add(&spend(&[lab.coin(3)], 1, 900)), Err(PoolError::Full { .. })));
     // One that stands on the lowest does not push its own parent out.
     let grandchild = spend(&[of(&child, 0)], 1, 2_000);
@@ -131,7 +133,9 @@ fn a_child_that_pays_enough_keeps_its_poor_parent() {
     let mut lab = Lab::new(PoolLimits { max_bytes: 2 * size + 10, ..PoolLimits::default() });
     let poor = spend(&[lab.coin(1)], 1, 1_000);
     let other = spend(&[lab.coin(2)], 1, 2_000);
-    [&poor, &other].map(|tx| lab.add(tx).unwrap());
+    for tx in [&poor, &other] {
+        lab.add(tx).unwrap();
+    }
     let child = spend(&[of(&poor, 0)], 1, 9_000);
     assert_eq!(ids(&lab.add(&child).unwrap().replaced), ids(&[other]));
     assert_eq!(ids(&lab.pool.by_fee_rate()), ids(&[poor, child]));
@@ -186,13 +190,10 @@ fn moves_that_the_next_block_cannot_take_are_dropped() {
 #[test]
 fn a_move_is_replaced_by_one_that_pays_more() {
     let mut lab = lab();
-    let (settlement, mut terms) = lab.settlement(lab.coin(1), lab.coin(2), Height(400));
+    let (settlement, terms) = lab.settlement(lab.coin(1), lab.coin(2), Height(400));
     lab.mine([settlement.clone()]);
-    let make =
-        |terms: &Terms| reveal(settlement.outpoint(0), &settlement.outputs[0], terms, K, &key("owner"), network());
-    let dear = make(&terms);
-    terms.move_fee.0 -= 1_000;
-    // The same terms on chain, a smaller fee taken.
+    let dear = reveal(settlement.outpoint(0), &settlement.outputs[0], &terms, K, &key("owner"), network());
+    // The same terms, a smaller fee taken.
     let mut cheap = dear.clone();
     cheap.outputs[0].value.0 += 1_000;
     let spent = settlement.outputs[..1].to_vec();
@@ -229,7 +230,9 @@ fn a_reorganisation_gives_back_parents_before_their_waiting_children() {
     lab.mine([parent.clone()]);
     let child = spend(&[of(&parent, 0)], 1, 50_000);
     let beside = spend(&[lab.coin(2)], 1, 2_000);
-    [&child, &beside].map(|tx| lab.add(tx).unwrap());
+    for tx in [&child, &beside] {
+        lab.add(tx).unwrap();
+    }
     assert_eq!(lab.fork(1, []), []);
     assert_eq!(ids(&lab.pool.by_fee_rate()), ids(&[parent.clone(), child.clone(), beside.clone()]));
     // Now one that spends the parent's coin otherwise.
