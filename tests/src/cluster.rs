@@ -1,0 +1,196 @@
+//! Three processes on one machine: a miner, a compute node, a client.
+
+use crate::NodeProcess;
+use anyhow::{Context, Result, bail, ensure};
+use camelid_core::units::COIN;
+use camelid_node::api::types::{
+    AddressView, CheatRequest, Done, JobSubmit, JobView, ModelView, SendRequest, SendResponse, Verify, WalletBalance,
+};
+use std::path::Path;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// Which of the three.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It mines.
+    Miner,
+    /// It computes for others.
+    Compute,
+    /// It asks and pays.
+    Client,
+}
+
+/// Three processes in a temporary folder, which goes with them.
+pub struct Cluster {
+    /// The miner, to which the others connect.
+    pub miner: NodeProcess,
+    /// The compute node.
+    pub compute: NodeProcess,
+    /// The client.
+    pub client: NodeProcess,
+    /// The model's name.
+    pub model: String,
+    _dir: TempDir,
+}
+
+impl Cluster {
+    /// Makes wallets, imports the model and starts all three.
+    pub async fn start(model: &Path) -> Result<Cluster> {
+        let dir = tempfile::Builder::new().prefix("camelid-").tempdir()?;
+        let listen = ["--listen", "127.0.0.1:0"];
+        let mut miner =
+            NodeProcess::new("miner", dir.path(), &[&listen[..], &["--mine", "--mining-threads", "1"]].concat());
+        let mut compute = NodeProcess::new("compute", dir.path(), &listen);
+        let mut client = NodeProcess::new("client", dir.path(), &listen);
+        for node in [&miner, &compute, &client] {
+            node.make_wallet()?;
+        }
+        let file = model.display().to_string();
+        for node in [&compute, &client] {
+            node.command(&["model", "import", &file, "--name", "model"])?;
+        }
+        miner.spawn()?;
+        miner.ready().await?;
+        let hub = miner.address().await?;
+        compute.add_args(&["--peer", &hub, "--compute", "model"]);
+        client.add_args(&["--peer", &hub]);
+        compute.spawn()?;
+        client.spawn()?;
+        compute.ready().await?;
+        client.ready().await?;
+        let models: Vec<ModelView> = client.get("/v1/models").await?;
+        let model = models.first().context("the client has no model")?.name.clone();
+        Ok(Cluster { miner, compute, client, model, _dir: dir })
+    }
+
+    /// One of the three.
+    pub fn node(&mut self, role: Role) -> &mut NodeProcess {
+        match role {
+            Role::Miner => &mut self.miner,
+            Role::Compute => &mut self.compute,
+            Role::Client => &mut self.client,
+        }
+    }
+
+    /// Mines until the miner has coins, and pays them out: `parts` coins of `coins` each to compute node and client.
+    pub async fn fund(&self, parts: usize, coins: u64) -> Result<()> {
+        let needed = 2 * parts as u64 * (coins + 1) * COIN;
+        self.until("the first mined coins", async || {
+            let balance: WalletBalance = self.miner.get("/v1/wallet/balance").await.ok()?;
+            (balance.confirmed_units >= needed).then_some(())
+        })
+        .await?;
+        for node in [&self.compute, &self.client] {
+            let to: AddressView = node.get("/v1/wallet/address").await?;
+            for _ in 0..parts {
+                let request =
+                    SendRequest { address: to.address.clone(), amount_units: coins * COIN, fee_rate_units: None };
+                let _: SendResponse = self.miner.post("/v1/wallet/send", &request).await?;
+            }
+        }
+        for node in [&self.compute, &self.client] {
+            self.until("coins for everybody", async || {
+                let balance: WalletBalance = node.get("/v1/wallet/balance").await.ok()?;
+                (balance.confirmed_units >= parts as u64 * coins * COIN).then_some(())
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// Tells the compute node to cheat in the jobs that it takes from now on, or not to.
+    pub async fn cheat(&self, how: Option<&str>) -> Result<()> {
+        let request = CheatRequest { how: how.map(Into::into) };
+        let _: Done = self.compute.post("/v1/dev/cheat", &request).await?;
+        Ok(())
+    }
+
+    /// Offers a job; waits for the compute node's offer of service if need be.
+    pub async fn submit(&self, job: &JobSubmit) -> Result<JobView> {
+        let begun = Instant::now();
+        loop {
+            match self.client.post::<_, JobView>("/v1/jobs", job).await {
+                Ok(view) => return Ok(view),
+                Err(error) if begun.elapsed() > Duration::from_secs(60) => return Err(error),
+                Err(error) if error.to_string().contains("nobody serves") => {}
+                Err(error) if error.to_string().contains("no peers") => {}
+                Err(error) => return Err(error),
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// A job as the client or the compute node sees it.
+    pub async fn job(&self, role: Role, id: &str) -> Result<JobView> {
+        let node = if role == Role::Compute { &self.compute } else { &self.client };
+        node.get(&format!("/v1/jobs/{id}")).await
+    }
+
+    /// Waits until a job, as the client sees it, has reached a status.
+    pub async fn reached(&self, id: &str, status: &str) -> Result<JobView> {
+        self.until(&format!("job {id} {status}"), async || {
+            let view = self.job(Role::Client, id).await.ok()?;
+            view.timeline.iter().any(|e| e.status == status).then_some(view)
+        })
+        .await
+    }
+
+    /// Waits until a job is over, as the client sees it.
+    pub async fn over(&self, id: &str) -> Result<JobView> {
+        self.until(&format!("job {id} over"), async || self.job(Role::Client, id).await.ok().filter(|j| j.over)).await
+    }
+
+    /// Asks again and again until there is an answer; gives up after two minutes, with all logs.
+    pub async fn until<T>(&self, what: &str, mut check: impl AsyncFnMut() -> Option<T>) -> Result<T> {
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(120) {
+            if let Some(value) = check().await {
+                return Ok(value);
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let tail = |node: &NodeProcess| {
+            let log = node.log();
+            let lines: Vec<_> = log.lines().collect();
+            format!("--- {}\n{}\n", node.name, lines[lines.len().saturating_sub(60)..].join("\n"))
+        };
+        bail!("{what}: not within two minutes\n{}{}{}", tail(&self.miner), tail(&self.compute), tail(&self.client))
+    }
+
+    /// Every node's balance, in units: miner, compute node, client.
+    pub async fn balances(&self) -> Result<[u64; 3]> {
+        let mut all = [0; 3];
+        for (node, out) in [&self.miner, &self.compute, &self.client].into_iter().zip(&mut all) {
+            *out = node.get::<WalletBalance>("/v1/wallet/balance").await?.total_units();
+        }
+        Ok(all)
+    }
+
+    /// Ends all three as their users would.
+    pub async fn stop(mut self) -> Result<()> {
+        for role in [Role::Client, Role::Compute, Role::Miner] {
+            self.node(role).stop().await?;
+        }
+        let panicked = [&self.miner, &self.compute, &self.client].into_iter().find(|n| n.log().contains("panicked"));
+        ensure!(panicked.is_none(), "a node panicked: {}", panicked.map(NodeProcess::log).unwrap_or_default());
+        Ok(())
+    }
+}
+
+/// A greedy job of usual size, checked in full.
+pub fn job(model: &str, prompt: &str, max_tokens: u32, reward_units: u64) -> JobSubmit {
+    JobSubmit {
+        model: model.into(),
+        prompt: prompt.into(),
+        max_tokens,
+        seed: Some(1),
+        temperature: 0,
+        top_k: 0,
+        top_p: 1_000_000,
+        reward_units,
+        stake_units: None,
+        verify: Verify::Full,
+        cheat: None,
+    }
+}
