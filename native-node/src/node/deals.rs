@@ -23,6 +23,9 @@ impl Node {
         for (_, bytes) in self.journal.all(Shelf::ClientDeals)? {
             let mut deal = ClientDeal::from_bytes(&bytes)?;
             deal.resume();
+            if let Some(wallet) = &mut self.wallet {
+                wallet.keyring.note_job(deal.key_index).map_err(super::WalletError::from)?;
+            }
             self.clients.insert(deal.create.id(self.params.network), deal);
         }
         for (_, bytes) in self.journal.all(Shelf::ComputeDeals)? {

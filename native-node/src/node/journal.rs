@@ -105,15 +105,16 @@ impl Journal {
         Ok(records)
     }
 
-    /// Raises a counter and gives its value before.
-    pub fn count(&self, name: &str) -> Result<u32, JournalError> {
-        let now = match self.get(Shelf::Marks, name.as_bytes())? {
+    /// Takes the next number of a counter, `least` or higher.
+    pub fn next_number(&self, name: &str, least: u32) -> Result<u32, JournalError> {
+        let stored = match self.get(Shelf::Marks, name.as_bytes())? {
             Some(bytes) => bytes.try_into().map(u32::from_le_bytes).map_err(|_| self.failed("a counter is damaged"))?,
             None => 0,
         };
-        let next = now.checked_add(1).ok_or_else(|| self.failed("a counter is used up"))?;
+        let number = stored.max(least);
+        let next = number.checked_add(1).ok_or_else(|| self.failed("a counter is used up"))?;
         self.put(Shelf::Marks, name.as_bytes(), &next.to_le_bytes())?;
-        Ok(now)
+        Ok(number)
     }
 }
 
@@ -132,12 +133,12 @@ mod tests {
             journal.put(Shelf::ClientDeals, b"b", b"2").unwrap();
             journal.put(Shelf::ClientDeals, b"a", b"3").unwrap();
             journal.remove(Shelf::ClientDeals, b"b").unwrap();
-            assert_eq!((journal.count("jobs").unwrap(), journal.count("jobs").unwrap()), (0, 1));
+            assert_eq!([0; 2].map(|least| journal.next_number("jobs", least).unwrap()), [0, 1]);
         }
         let journal = Journal::open(&file).unwrap();
         assert_eq!(journal.all(Shelf::ClientDeals).unwrap(), vec![(b"a".to_vec(), b"3".to_vec())]);
         assert_eq!(journal.get(Shelf::ComputeDeals, b"a").unwrap(), None);
-        assert_eq!(journal.count("jobs").unwrap(), 2);
+        assert_eq!([0, 9, 0].map(|least| journal.next_number("jobs", least).unwrap()), [2, 9, 10]);
         let second = Journal::open(&file).unwrap_err().to_string();
         assert!(second.contains("another node"), "{second}");
     }

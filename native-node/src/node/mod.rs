@@ -308,8 +308,8 @@ pub async fn start(
         started: Instant::now(),
         config,
     };
-    node.scan_wallet()?;
     node.load_deals()?;
+    node.scan_wallet()?;
     node.load_own_transactions()?;
     let (calls, call_queue) = mpsc::channel(64);
     let (stop, stop_asked) = mpsc::channel(1);

@@ -129,7 +129,10 @@ impl Node {
         let tokens = token_ids.len() as u64 + request.max_tokens as u64;
         self.check_market(&info.name, package.root(), tokens, request.reward, stake)?;
 
-        let index = self.journal.count("job keys")?;
+        let index = self.journal.next_number("job keys", self.wallet()?.keyring.unused_job())?;
+        if let Some(wallet) = &mut self.wallet {
+            wallet.keyring.note_job(index)?;
+        }
         let wallet = self.wallet()?;
         let keys = wallet.keyring.keys();
         let salt = keys.job(index, JobKey::PromptSalt)?.to_bytes();

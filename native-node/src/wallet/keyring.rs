@@ -1,7 +1,7 @@
 //! The keys of an open wallet: which outputs are ours, and what signs for them.
 
 use camelid_core::hash::KeyHash;
-use camelid_core::keys::{Address, DerivationError, Mnemonic, SecretKey, WalletKeys};
+use camelid_core::keys::{Address, DerivationError, JobKey, Mnemonic, SecretKey, WalletKeys};
 use camelid_core::script::templates;
 use camelid_core::transaction::Script;
 use camelid_core::units::Network;
@@ -10,13 +10,15 @@ use std::collections::BTreeMap;
 /// How many unused addresses are watched beyond the last used one, on each branch (BIP44's gap limit).
 const GAP: u32 = 20;
 
-/// The two rows of addresses.
+/// The rows of addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Branch {
     /// Addresses that are given to others.
     Receive,
     /// Addresses for change.
     Change,
+    /// The client keys of jobs: what a finalize gives back of the reserve is paid to them.
+    Job,
 }
 
 /// Where a key stands.
@@ -36,6 +38,7 @@ pub struct Keyring {
     by_hash: BTreeMap<KeyHash, KeyPath>,
     receive: Row,
     change: Row,
+    job: Row,
 }
 
 /// How far a row is used and derived; its hashes from the first unused address on.
@@ -49,10 +52,11 @@ impl Keyring {
     /// The keys that grow from these words, without a passphrase.
     pub fn new(network: Network, mnemonic: &Mnemonic) -> Result<Self, DerivationError> {
         let keys = WalletKeys::from_seed(&*mnemonic.seed(""))?;
-        let (receive, change) = (Row::default(), Row::default());
-        let mut keyring = Keyring { network, keys, by_hash: BTreeMap::new(), receive, change };
-        keyring.extend(Branch::Receive)?;
-        keyring.extend(Branch::Change)?;
+        let [receive, change, job] = [const { Row { first_unused: 0, hashes: Vec::new() } }; 3];
+        let mut keyring = Keyring { network, keys, by_hash: BTreeMap::new(), receive, change, job };
+        for branch in [Branch::Receive, Branch::Change, Branch::Job] {
+            keyring.extend(branch)?;
+        }
         Ok(keyring)
     }
 
@@ -104,11 +108,26 @@ impl Keyring {
         self.change.unused()
     }
 
+    /// The first job index that neither the chain has seen nor [`Keyring::note_job`] was told of.
+    pub fn unused_job(&self) -> u32 {
+        self.job.first_unused
+    }
+
+    /// Notes that a job's keys are in use.
+    pub fn note_job(&mut self, index: u32) -> Result<(), DerivationError> {
+        if index >= self.job.first_unused {
+            self.job.first_unused = index.saturating_add(1);
+            self.extend(Branch::Job)?;
+        }
+        Ok(())
+    }
+
     /// The secret key at a place.
     pub fn secret(&self, path: KeyPath) -> Result<SecretKey, DerivationError> {
         match path.branch {
             Branch::Receive => self.keys.receive(path.index),
             Branch::Change => self.keys.change(path.index),
+            Branch::Job => self.keys.job(path.index, JobKey::Client),
         }
     }
 
@@ -121,6 +140,7 @@ impl Keyring {
         match branch {
             Branch::Receive => &mut self.receive,
             Branch::Change => &mut self.change,
+            Branch::Job => &mut self.job,
         }
     }
 
@@ -154,19 +174,33 @@ mod tests {
     #[test]
     fn used_addresses_move_the_window() {
         let mut ring = keyring();
-        assert_eq!(ring.watched().count(), 40);
+        assert_eq!(ring.watched().count(), 60);
         let first = ring.receive_address();
         assert_eq!(ring.find(&first.hash), Some(KeyPath { branch: Branch::Receive, index: 0 }));
         assert!(ring.note_used(&first.hash).unwrap());
         assert!(!ring.note_used(&first.hash).unwrap());
         assert_ne!(ring.receive_address(), first);
-        assert_eq!(ring.watched().count(), 41);
+        assert_eq!(ring.watched().count(), 61);
         // The last one watched.
         let far = ring.secret(KeyPath { branch: Branch::Receive, index: 20 }).unwrap().public_key().hash();
         assert!(ring.note_used(&far).unwrap());
-        assert_eq!(ring.watched().count(), 61);
+        assert_eq!(ring.watched().count(), 81);
         assert_eq!(ring.find(&ring.receive_address().hash), Some(KeyPath { branch: Branch::Receive, index: 21 }));
         assert!(!ring.note_used(&KeyHash([9; 20])).unwrap());
+    }
+
+    #[test]
+    fn the_client_keys_of_jobs_are_ours() {
+        let mut ring = keyring();
+        let key = ring.keys().job(3, JobKey::Client).unwrap();
+        let hash = key.public_key().hash();
+        assert_eq!(ring.secret_for(&hash).unwrap().public_key(), key.public_key());
+        assert_eq!(ring.unused_job(), 0);
+        assert!(ring.note_used(&hash).unwrap(), "a restored wallet learns from the chain which jobs it had");
+        assert_eq!(ring.unused_job(), 4);
+        ring.note_job(30).unwrap();
+        let far = ring.keys().job(50, JobKey::Client).unwrap().public_key().hash();
+        assert_eq!(ring.find(&far), Some(KeyPath { branch: Branch::Job, index: 50 }));
     }
 
     #[test]
