@@ -93,7 +93,7 @@ pub struct SettlementParts<'a> {
     pub fee: Amount,
 }
 
-/// "settle: output 0: W+S+R; the client's inputs pay the fee; input 0 less S back to the node." Unsigned.
+/// "settle … output 0: W+S+R; the client's inputs pay the fee; input 0 less S back to the node." Unsigned.
 pub fn build_settlement(parts: &SettlementParts<'_>, network: &NetworkParams) -> Result<Transaction, ContractError> {
     let terms = parts.terms;
     let paid = Amount::sum_checked(parts.client_coins.iter().map(|c| c.1)).ok_or(ContractError::Overflow)?;

@@ -32,7 +32,8 @@ pub fn revealed_key(tx: &Transaction) -> Option<[u8; 32]> {
 
 /// Contract rules for a coinbase.
 pub fn check_coinbase(tx: &Transaction) -> Result<(), ContractError> {
-    // "Any other contract output, and one in a coinbase, makes it invalid." / "The Job ID … is zero elsewhere."
+    // "Any other contract output, and one in a coinbase, makes it invalid"; "the transaction's Job ID … is zero
+    // elsewhere, in a coinbase too."
     let starts_contract = |o: &TxOut| o.script_pubkey.as_bytes().first() == Some(&(Opcode::Contract as u8));
     if tx.outputs.iter().any(starts_contract) || !tx.job_id.is_zero() {
         return Err(ContractError::Coinbase);
@@ -110,7 +111,7 @@ fn check_settle(
     if stake.output.value < terms.stake {
         return Err(ContractError::StakeValue { expected: terms.stake, found: stake.output.value });
     }
-    // "settle … valid at heights: at most valid-until."
+    // "settle … at most valid-until."
     if height > terms.valid_until {
         return Err(ContractError::Expired { last: terms.valid_until, found: height });
     }

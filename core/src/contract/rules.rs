@@ -35,7 +35,7 @@ pub struct WalletRules {
     pub settlement_least_left: u32,
     /// Blocks that a settlement must have left for the key to be released before it is buried.
     pub release_least_left: u32,
-    /// Blocks on top of the valid-until height, or of another spend of its coin, before a settlement counts as dead.
+    /// Blocks on top of the valid-until height before a settlement counts as dead.
     pub dead_depth: u32,
     /// How far ahead a wallet sets a job's valid-until height.
     pub job_lifetime: u32,

@@ -107,12 +107,6 @@ pub enum JobKey {
     Challenge = 2,
     /// The salt of the commitment to the private job parameters.
     PromptSalt = 3,
-    /// A node's `k`: the key of the answer's outer layer.
-    Release = 4,
-    /// The salt inside the answer's plaintext.
-    AnswerSalt = 5,
-    /// What `seal` draws its ephemeral keys from.
-    Sealing = 6,
 }
 
 /// All keys of a wallet. Zeroized on drop.

@@ -183,7 +183,7 @@ fn wallet_keys_lie_on_their_documented_paths() {
     assert_eq!(wallet.receive(0).unwrap().to_bytes(), at("m/44'/7077'/0'/0/0"));
     assert_eq!(wallet.change(9).unwrap().to_bytes(), at("m/44'/7077'/0'/1/9"));
     assert_eq!(wallet.job(3, JobKey::Encryption).unwrap().to_bytes(), at("m/44'/7077'/1'/3'/1'"));
-    assert_eq!(wallet.job(3, JobKey::Release).unwrap().to_bytes(), at("m/44'/7077'/1'/3'/4'"));
+    assert_eq!(wallet.job(3, JobKey::PromptSalt).unwrap().to_bytes(), at("m/44'/7077'/1'/3'/3'"));
     assert_eq!(wallet.receive(1 << 31).unwrap_err(), DerivationError::Index { found: 1 << 31 });
     assert_eq!(wallet.job(u32::MAX, JobKey::Client).unwrap_err(), DerivationError::Index { found: u32::MAX });
 }

@@ -406,7 +406,7 @@ impl TransactionPool {
     }
 
     /// Follows the chain: forgets what blocks took and what conflicts with it, takes back what left the chain, and
-    /// "drops moves that the next block cannot take". Gives what was dropped.
+    /// "pools drop moves that the next block cannot take". Gives what was dropped.
     pub fn chain_changed<S: Store>(
         &mut self,
         disconnected: &[ChainBlock],

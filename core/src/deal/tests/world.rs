@@ -267,7 +267,7 @@ impl World {
     fn step(&mut self) {
         let rules = self.rules;
         let facts = self.facts(&rules);
-        if self.spent_elsewhere.is_some_and(|at| facts.tip.since(at) + 1 >= rules.dead_depth) {
+        if self.spent_elsewhere.is_some_and(|at| facts.tip.since(at) > rules.release_depth) {
             self.client.on_coin_spent_elsewhere();
             self.node.iter_mut().for_each(ComputeDeal::on_coin_spent_elsewhere);
         }
