@@ -46,6 +46,7 @@ impl Node {
             tracing::info!(height = %last.height, hash = %last.hash, transactions = last.block.transactions.len(), "new tip");
         }
         self.watch_deal_coins();
+        self.step_deals();
         self.miner.restart();
         Ok(())
     }

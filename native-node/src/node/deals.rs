@@ -13,9 +13,12 @@ use camelid_core::message::Payload;
 use camelid_core::pool::AddError;
 use camelid_core::transaction::Transaction;
 use camelid_core::units::{Amount, TokenId};
+use std::time::Instant;
 
 /// Seconds without a conflict after a settlement was seen, before its key may be handed over unburied (d).
 const QUIET_SECONDS: u32 = 2;
+/// Deals that are over and kept at hand.
+const ENDED_DEALS: usize = 1_000;
 
 impl Node {
     /// Reads the deals of before the restart.
@@ -33,7 +36,9 @@ impl Node {
             deal.resume();
             self.computes.insert(deal.id(), deal);
         }
-        self.retrack()
+        self.retrack()?;
+        self.put_away();
+        Ok(())
     }
 
     /// The secret of a compute deal's stake coin, from the wallet.
@@ -57,7 +62,8 @@ impl Node {
     }
 
     /// Lets every deal take a step.
-    pub(super) fn step_deals(&mut self) -> Result<(), NodeError> {
+    pub(super) fn step_deals(&mut self) {
+        self.last_step = Instant::now();
         let ids: Vec<_> = self.clients.iter().filter(|(_, d)| !d.is_over()).map(|(id, _)| *id).collect();
         for id in ids {
             self.step_client(&id);
@@ -66,6 +72,38 @@ impl Node {
         for id in ids {
             self.check_release(&id);
             self.step_compute(&id);
+        }
+        self.put_away();
+    }
+
+    /// Keeps only the newest of the deals that are over at hand; the journal keeps them all.
+    fn put_away(&mut self) {
+        if self.clients.len() + self.computes.len() <= 2 * ENDED_DEALS {
+            return;
+        }
+        let clients = self.clients.iter().filter(|(_, d)| d.is_over()).map(|(id, d)| (d.create.params.timestamp, *id));
+        let computes =
+            self.computes.iter().filter(|(_, d)| d.is_over()).map(|(id, d)| (d.create.params.timestamp, *id));
+        let mut ended: Vec<_> = clients.chain(computes).collect();
+        ended.sort_unstable();
+        let surplus = ended.len().saturating_sub(ENDED_DEALS);
+        for (_, id) in ended.into_iter().take(surplus) {
+            self.clients.remove(&id);
+            self.computes.remove(&id);
+            self.saved.remove(&id);
+            self.cheating.remove(&id);
+        }
+    }
+
+    /// Brings a deal that was put away back to be shown.
+    pub(super) fn recall(&mut self, job: &JobId) -> Result<(), NodeError> {
+        if self.clients.contains_key(job) || self.computes.contains_key(job) {
+            return Ok(());
+        }
+        if let Some(bytes) = self.journal.get(Shelf::ClientDeals, &job.0)? {
+            self.clients.insert(*job, ClientDeal::from_bytes(&bytes)?);
+        } else if let Some(bytes) = self.journal.get(Shelf::ComputeDeals, &job.0)? {
+            self.computes.insert(*job, ComputeDeal::from_bytes(&bytes)?);
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use crate::network::{MessageId, NetworkEvent, PeerId, Responder, Verdict};
 use camelid_core::chain::{ChainError, Outcome};
 use camelid_core::encode::{Decode, Encode};
 use camelid_core::hash::{JobId, Txid};
-use camelid_core::job::JobStatus;
+use camelid_core::job::{JobStatus, PeerAddress};
 use camelid_core::message::{Ciphertext, Envelope, MAX_HEADERS_PER_RESPONSE, Payload, Request, Response};
 use camelid_core::pool::{AddError, JobPoolError, PoolError};
 use camelid_core::transaction::{Coin, OutPoint, Transaction};
@@ -19,17 +19,15 @@ const POOL_MESSAGES: usize = 4_000;
 /// The most bytes of them in one answer.
 const POOL_BYTES: usize = 4_000_000;
 
-/// A message behind what the pools hold.
-pub(super) struct PoolMessage {
-    pub(super) envelope: Envelope,
-    /// The transaction or job that it is about: it is kept as long as that is open.
-    about: About,
-}
-
-enum About {
+/// What a message in the pools is about: it is kept as long as that is open, and only the last of its kind.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum About {
+    /// A loose transaction.
     Transaction(Txid),
-    Job(JobId),
-    Service,
+    /// A job, and the kind of message.
+    Job(JobId, u8),
+    /// What this peer serves.
+    Service(PeerAddress),
 }
 
 impl Node {
@@ -207,33 +205,35 @@ impl Node {
     pub(super) fn keep_for_pools(&mut self, envelope: &Envelope, payload: &Payload) {
         let about = match payload {
             Payload::Transaction(tx) => About::Transaction(tx.txid()),
-            Payload::JobCreate(create) => About::Job(create.id(self.params.network)),
-            Payload::JobAccept(accept) => About::Job(accept.body.job_id),
-            Payload::Testament(testament) => About::Job(testament.job_id),
-            Payload::ServiceOffer(_) => About::Service,
+            Payload::JobCreate(create) => About::Job(create.id(self.params.network), envelope.kind),
+            Payload::JobAccept(accept) => About::Job(accept.body.job_id, envelope.kind),
+            Payload::Testament(testament) => About::Job(testament.job_id, envelope.kind),
+            Payload::ServiceOffer(_) => About::Service(envelope.sender.clone()),
             _ => return,
         };
         if self.pool_messages.len() >= POOL_MESSAGES {
-            let (pool, jobs) = (&self.pool, &self.jobs);
-            self.pool_messages.retain(|_, m| match &m.about {
-                About::Transaction(txid) => pool.get(txid).is_some(),
-                About::Job(id) => jobs.get(id).is_some_and(|r| r.status < JobStatus::Paid),
-                About::Service => false,
-            });
+            let mut messages = std::mem::take(&mut self.pool_messages);
+            messages.retain(|about, _| self.is_open(about));
+            self.pool_messages = messages;
         }
         if self.pool_messages.len() < POOL_MESSAGES {
-            self.pool_messages.insert(envelope.id(), PoolMessage { envelope: envelope.clone(), about });
+            self.pool_messages.insert(about, envelope.clone());
+        }
+    }
+
+    /// Whether a neighbour that joins now needs to hear of it.
+    fn is_open(&self, about: &About) -> bool {
+        match about {
+            About::Transaction(txid) => self.pool.get(txid).is_some(),
+            About::Job(id, _) => self.jobs.get(id).is_some_and(|r| r.status < JobStatus::Paid),
+            About::Service(peer) => self.services.all().any(|o| o.body.node_peer == *peer),
         }
     }
 
     /// What the pools hold, in messages: offers of service and jobs before what follows from them.
     fn pool_contents(&self) -> Vec<Envelope> {
-        let open = |m: &&PoolMessage| match &m.about {
-            About::Transaction(txid) => self.pool.get(txid).is_some(),
-            About::Job(id) => self.jobs.get(id).is_some_and(|r| r.status < JobStatus::Paid),
-            About::Service => true,
-        };
-        let mut messages: Vec<_> = self.pool_messages.values().filter(open).map(|m| m.envelope.clone()).collect();
+        let open = self.pool_messages.iter().filter(|(about, _)| self.is_open(about));
+        let mut messages: Vec<_> = open.map(|(_, e)| e.clone()).collect();
         messages.sort_by_key(|e| (e.kind, e.sequence));
         let mut room = POOL_BYTES;
         messages.retain(|e| {

@@ -33,7 +33,7 @@ use camelid_core::encode::DecodeError;
 use camelid_core::hash::{Hash32, JobId, Txid};
 use camelid_core::job::PeerAddress;
 use camelid_core::keys::{DerivationError, Mnemonic};
-use camelid_core::message::{ChainStatus, peer_address};
+use camelid_core::message::{ChainStatus, Envelope, peer_address};
 use camelid_core::pool::{JobPool, PoolLimits, ServiceBook, TransactionPool};
 use camelid_core::units::{Height, Timestamp};
 use models::{Done, ModelThread};
@@ -119,6 +119,9 @@ enum Internal {
     Unroutable { message: Hash32, sender: PeerAddress },
 }
 
+/// How often deals are asked what to do next; what arrives asks them at once.
+const STEP_EVERY: Duration = Duration::from_millis(500);
+
 type Call = Box<dyn FnOnce(&mut Node) + Send>;
 
 /// A running node, for everybody else. Cheap to clone.
@@ -183,12 +186,13 @@ pub struct Node {
     /// Addressed messages seen lately, oldest first: none is handled or forwarded twice.
     seen: (BTreeSet<Hash32>, VecDeque<Hash32>),
     /// The messages behind what the pools hold, to be given to neighbours that join later.
-    pool_messages: BTreeMap<Hash32, messages::PoolMessage>,
+    pool_messages: BTreeMap<messages::About, Envelope>,
     miner: mining::Miner,
     internal: mpsc::UnboundedSender<Internal>,
     sequence: u64,
     last_offer: Timestamp,
     last_poll: Instant,
+    last_step: Instant,
     warned: BTreeSet<Txid>,
     started: Instant,
 }
@@ -304,6 +308,7 @@ pub async fn start(
         sequence: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as u64,
         last_offer: Timestamp::default(),
         last_poll: Instant::now(),
+        last_step: Instant::now(),
         warned: BTreeSet::new(),
         started: Instant::now(),
         config,
@@ -363,7 +368,9 @@ impl Node {
         self.poll_peers();
         self.offer_service();
         self.take_jobs()?;
-        self.step_deals()?;
+        if self.last_step.elapsed() >= STEP_EVERY {
+            self.step_deals();
+        }
         self.mine()
     }
 }

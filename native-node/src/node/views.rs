@@ -135,7 +135,11 @@ impl NodeApi for NodeHandle {
     }
 
     async fn job(&self, id: String) -> Answer<JobView> {
-        self.view(move |n| n.view_job(&n.find_job(&id)?)).await
+        self.view(move |n| {
+            let id = n.find_job(&id)?;
+            n.view_job(&id)
+        })
+        .await
     }
 
     async fn models(&self) -> Answer<Vec<ModelView>> {
@@ -419,7 +423,10 @@ impl Node {
     }
 
     /// A job by its id or the start of it.
-    fn find_job(&self, text: &str) -> Answer<JobId> {
+    fn find_job(&mut self, text: &str) -> Answer<JobId> {
+        if let Ok(id) = text.parse() {
+            self.recall(&id).map_err(failed)?;
+        }
         let ids = self.clients.keys().chain(self.computes.keys());
         let mut found: Vec<_> = ids.filter(|id| id.to_string().starts_with(&text.to_ascii_lowercase())).collect();
         found.dedup();

@@ -55,16 +55,8 @@ async fn demo() -> Result<()> {
 
     clock.title("1. An honest job");
     let view = cluster.reached(&honest, "closed").await?;
-    tell(&view);
+    honest_story(&view, cluster.job(Role::Compute, &honest).await?.prompt.as_deref().unwrap_or_default())?;
     let check = view.verification.as_ref().context("the answer was not checked")?;
-    println!("   the answer: {}", view.answer.as_deref().unwrap_or_default().replace('\n', " "));
-    println!(
-        "   checked {} of {} positions in {} ms; generating took the node {} ms",
-        check.positions_checked,
-        view.answer_tokens.as_ref().map_or(0, Vec::len),
-        check.verify_ms,
-        check.generate_ms.unwrap_or_default()
-    );
     ensure!(check.holds, "the honest answer does not hold");
     money(&view, &cluster.job(Role::Compute, &honest).await?);
 
@@ -105,6 +97,43 @@ async fn accepted(cluster: &Cluster, request: &camelid_node::api::types::JobSubm
     let id = cluster.submit(request).await?.id;
     cluster.reached(&id, "accepted").await?;
     Ok(id)
+}
+
+/// The honest job, step by step.
+fn honest_story(view: &JobView, prompt: &str) -> Result<()> {
+    let check = view.verification.as_ref().context("the answer was not checked")?;
+    let answer_tokens = view.answer_tokens.as_ref().map_or(0, Vec::len);
+    let on_chain = |kind: &str| {
+        let found = view.transactions.iter().find(|t| t.kind == kind);
+        found.and_then(|t| t.height).map_or("not mined yet".into(), |h| format!("in block {h}"))
+    };
+    let begun = view.timeline.first().map_or(0, |e| e.time);
+    for entry in &view.timeline {
+        let what = match entry.status.as_str() {
+            "created" => format!(
+                "the client offers {} coins for at most {} tokens after {} of prompt: {prompt:?}",
+                Amount(view.reward_units),
+                view.max_tokens,
+                view.prompt_tokens
+            ),
+            "accepted" => format!("the node binds a stake of {} coins and gets the prompt", Amount(view.stake_units)),
+            "completed" => format!(
+                "the answer, {answer_tokens} tokens, is generated in {} ms and comes sealed",
+                check.generate_ms.unwrap_or_default()
+            ),
+            "paid" => format!("both signed the settlement ({}): reward and stake are locked", on_chain("settle")),
+            "delivered" => "the settlement is deep enough: the key comes, the answer opens".into(),
+            "verified" => format!(
+                "{} of {answer_tokens} positions checked in {} ms: every token is the model's",
+                check.positions_checked, check.verify_ms
+            ),
+            "closed" => format!("both signed the close ({}): the node is paid, its stake is back", on_chain("close")),
+            other => other.to_string(),
+        };
+        println!("   +{:>2} s {:<9} {what}", entry.time.saturating_sub(begun), entry.status);
+    }
+    println!("   answer: {}", view.answer.as_deref().unwrap_or_default().trim().replace('\n', " "));
+    Ok(())
 }
 
 struct Clock(Instant);
