@@ -9,8 +9,8 @@ use crate::transaction::{OutPoint, Transaction};
 use crate::units::Amount;
 use alloc::vec::Vec;
 
-/// The largest sealed private part, in bytes.
-const MAX_SEALED_PRIVATE: usize = 3 << 20;
+/// The largest sealed private part, in bytes: prompt and ids at their longest, 1.5 MiB, and what is around them.
+const MAX_SEALED_PRIVATE: usize = (3 << 19) + 1024;
 /// The largest sealed key, in bytes.
 const MAX_SEALED_KEY: usize = 256;
 

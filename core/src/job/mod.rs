@@ -12,7 +12,7 @@ mod status;
 pub use accept::{CIPHERTEXT_SECONDS, JobAccept, JobAssign, JobClose, JobDelivery, Testament, turn_order};
 pub use answer::{AnswerKeys, GarbageError, SealedAnswer, ciphertext_hash, ciphertext_len, key_hash, open_answer};
 pub use create::{CoinProof, JobCreate, MAX_JOB_COINS};
-pub use params::{JobError, JobParams, JobPrivate, PeerAddress, Periods};
+pub use params::{JobError, JobParams, JobPrivate, MAX_PROMPT_BYTES, PeerAddress, Periods};
 pub(crate) use params::{check_money, check_periods};
 pub use service::{ModelPrice, ServiceOffer};
 pub use signed::{Signed, Statement};

@@ -11,9 +11,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 /// The longest prompt text, in bytes.
-const MAX_PROMPT_BYTES: usize = 1 << 20;
+pub const MAX_PROMPT_BYTES: usize = 1 << 20;
 /// The most prompt tokens that are decoded; the network's own limit is lower.
-const MAX_PROMPT_TOKENS: usize = 1 << 18;
+const MAX_PROMPT_TOKENS: usize = 1 << 17;
 
 /// A peer's id on the network, as libp2p encodes it: 1 to 64 bytes.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

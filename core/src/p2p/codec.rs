@@ -8,7 +8,7 @@ use libp2p::request_response::Codec;
 use std::io::{Error, ErrorKind, Result};
 
 /// Bytes of the longest request.
-pub const REQUEST_MAX: usize = 1024 * 1024;
+pub const REQUEST_MAX: usize = 2 * 1024 * 1024;
 
 /// Bytes of the longest response.
 pub const RESPONSE_MAX: usize = 8 * 1024 * 1024;

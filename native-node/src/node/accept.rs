@@ -1,11 +1,14 @@
 //! The compute side's decisions: what to offer, and which jobs to take.
 
+use super::submit::SETTLEMENT_BYTES;
 use super::{Node, NodeError};
+use crate::wallet::{FeeRate, INPUT_BYTES};
 use camelid_core::block::subsidy;
 use camelid_core::deal::ComputeDeal;
 use camelid_core::hash::JobId;
 use camelid_core::job::{JobAccept, JobStatus, ModelPrice, ServiceOffer, Signed, turn_order};
 use camelid_core::model::valid_job;
+use camelid_core::pool::PoolLimits;
 use camelid_core::script::templates;
 use camelid_core::transaction::{Coin, OutPoint};
 use camelid_core::units::Amount;
@@ -101,7 +104,10 @@ impl Node {
             self.rules.are_enough(&params.periods, sum, subsidy)
                 && params.periods.contest <= self.rules.periods_for(sum, subsidy).contest.max(720)
         });
-        if params.reward < price || !fits || !lives || !safe {
+        // A settlement that no pool takes pays nobody.
+        let bytes = SETTLEMENT_BYTES + record.create.coins.len() * INPUT_BYTES;
+        let minable = params.fee >= FeeRate(PoolLimits::default().min_fee_rate).fee(bytes);
+        if params.reward < price || !fits || !lives || !safe || !minable {
             return;
         }
         let Some((stake_coin, coin)) = self.stake_coins().into_iter().find(|(_, c)| c.output.value >= params.stake)

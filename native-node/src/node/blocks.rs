@@ -138,7 +138,8 @@ impl Node {
         for deal in self.computes.values_mut().filter(|d| !d.is_over()) {
             deal.track.clear();
         }
-        let mut height = from;
+        // After a reorganisation the settlement may lie lower than the chain was when the deal began.
+        let mut height = Height(from.0.saturating_sub(self.rules.dead_depth));
         let rules = self.rules;
         while let Some(block) = self.chain.block_at(height)? {
             let settled = settled_in_block(&block.block);

@@ -7,7 +7,7 @@ use camelid_core::block::subsidy;
 use camelid_core::deal::{ClientDeal, VerifyMode};
 use camelid_core::encode::Encode;
 use camelid_core::hash::JobId;
-use camelid_core::job::{JobCreate, JobParams, JobPrivate};
+use camelid_core::job::{JobCreate, JobParams, JobPrivate, MAX_PROMPT_BYTES};
 use camelid_core::keys::{DerivationError, JobKey};
 use camelid_core::model::{JobLimitError, Sampling, valid_job, valid_prompt};
 use camelid_core::pool::JobPoolError;
@@ -18,7 +18,7 @@ const MOVE_FEE: Amount = Amount(7_000);
 /// What a false challenge costs, by default.
 const BOND: Amount = Amount(100_000);
 /// Bytes of a settlement beside the client's inputs: terms, change of both sides, the node's input.
-const SETTLEMENT_BYTES: usize = 850;
+pub(super) const SETTLEMENT_BYTES: usize = 850;
 /// The fee rate of a settlement, in least rates: it should be in the next block.
 const FEE_FACTOR: u64 = 2;
 
@@ -58,6 +58,12 @@ pub enum SubmitError {
     /// The model cannot be asked this.
     #[error(transparent)]
     Limit(#[from] JobLimitError),
+    /// The prompt is too long to be sent.
+    #[error("the prompt has {found} bytes, at most {MAX_PROMPT_BYTES} can be sent: shorten it")]
+    PromptBytes {
+        /// Its length.
+        found: usize,
+    },
     /// Nobody serves the model.
     #[error(
         "nobody serves model {0} at present: start a node with --compute and this model, or wait for one to connect"
@@ -119,6 +125,10 @@ impl Node {
     pub fn submit(&mut self, request: JobRequest) -> Result<JobId, SubmitError> {
         if request.cheat.is_some() && self.params.network != camelid_core::units::Network::Dev {
             return Err(SubmitError::Cheat);
+        }
+        let found = request.prompt.len();
+        if found > MAX_PROMPT_BYTES {
+            return Err(SubmitError::PromptBytes { found });
         }
         let package = self.models.find(&request.model)?.clone();
         let (info, tokenizer) = (package.info(), package.tokenizer());

@@ -114,7 +114,9 @@ impl NodeApi for NodeHandle {
             };
             let id = n.submit(request).map_err(|error| match error {
                 SubmitError::Wallet(e) => wallet_error(e),
-                SubmitError::Limit(_) | SubmitError::Model(_) => ApiError::bad_request(error.to_string()),
+                SubmitError::Limit(_) | SubmitError::Model(_) | SubmitError::PromptBytes { .. } => {
+                    ApiError::bad_request(error.to_string())
+                }
                 _ => ApiError::conflict(error.to_string()),
             })?;
             n.view_job(&id)
