@@ -291,6 +291,26 @@ macro_rules! encode_struct {
     };
 }
 
+/// Implements [`Encode`] and [`Decode`] for an enum without fields: one byte a variant.
+#[macro_export]
+macro_rules! encode_enum {
+    ($name:ident, $what:literal { $($variant:ident = $byte:literal),* $(,)? }) => {
+        impl $crate::encode::Encode for $name {
+            fn encode(&self, out: &mut alloc::vec::Vec<u8>) {
+                out.push(match self { $($name::$variant => $byte,)* });
+            }
+        }
+        impl $crate::encode::Decode for $name {
+            fn decode(r: &mut $crate::encode::Reader<'_>) -> Result<Self, $crate::encode::DecodeError> {
+                match <u8 as $crate::encode::Decode>::decode(r)? {
+                    $($byte => Ok($name::$variant),)*
+                    other => Err($crate::encode::DecodeError::InvalidValue { what: $what, value: other as u64 }),
+                }
+            }
+        }
+    };
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,10 +2,10 @@
 
 use crate::block::{Block, Header, MAX_BLOCK_BYTES, Work};
 use crate::encode::{Decode, DecodeError, Encode, Reader, put_vec};
-use crate::encode_struct;
 use crate::hash::{BlockHash, Txid};
 use crate::transaction::{Coin, OutPoint};
 use crate::units::{Height, Timestamp};
+use crate::{encode_enum, encode_struct};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
@@ -22,28 +22,7 @@ pub enum BlockStatus {
     Invalid,
 }
 
-impl Encode for BlockStatus {
-    fn encode(&self, out: &mut Vec<u8>) {
-        out.push(match self {
-            BlockStatus::Header => 0,
-            BlockStatus::Stored => 1,
-            BlockStatus::Valid => 2,
-            BlockStatus::Invalid => 3,
-        });
-    }
-}
-
-impl Decode for BlockStatus {
-    fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(match u8::decode(r)? {
-            0 => BlockStatus::Header,
-            1 => BlockStatus::Stored,
-            2 => BlockStatus::Valid,
-            3 => BlockStatus::Invalid,
-            other => return Err(DecodeError::InvalidValue { what: "block status", value: other as u64 }),
-        })
-    }
-}
+encode_enum!(BlockStatus, "block status" { Header = 0, Stored = 1, Valid = 2, Invalid = 3 });
 
 /// A header whose ancestors are all known, with what follows from them.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,46 +2,28 @@
 
 use super::ContractError;
 use crate::block::NetworkParams;
-use crate::encode::{Decode, DecodeError, Encode, Reader};
-use crate::encode_struct;
+use crate::encode::Encode;
 use crate::hash::{Hash32, JobId, KeyHash, ModelRoot};
 use crate::job::{Periods, check_money, check_periods};
 use crate::keys::PublicKey;
 use crate::transaction::Script;
 use crate::units::{Amount, Height};
-use alloc::vec::Vec;
+use crate::{encode_enum, encode_struct};
 
 /// The states of a contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
 pub enum State {
     /// Both sides' money is locked.
-    Settlement = 0,
+    Settlement,
     /// The client asked for the key on chain.
-    Demanded = 1,
+    Demanded,
     /// The key is on chain.
-    Revealed = 2,
+    Revealed,
     /// The client said that the answer is wrong. Its moves come with the on-chain challenge; the byte is theirs.
-    Challenged = 3,
+    Challenged,
 }
 
-impl Encode for State {
-    fn encode(&self, out: &mut Vec<u8>) {
-        out.push(*self as u8);
-    }
-}
-
-impl Decode for State {
-    fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(match u8::decode(r)? {
-            0 => State::Settlement,
-            1 => State::Demanded,
-            2 => State::Revealed,
-            3 => State::Challenged,
-            other => return Err(DecodeError::InvalidValue { what: "contract state", value: other as u64 }),
-        })
-    }
-}
+encode_enum!(State, "contract state" { Settlement = 0, Demanded = 1, Revealed = 2, Challenged = 3 });
 
 /// The terms inside `OP_CONTRACT <terms>`. Only `state` changes from state to state.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

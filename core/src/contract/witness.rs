@@ -1,6 +1,7 @@
 //! The typed witness: what a ScriptSig holds where a contract is spent.
 
 use crate::encode::{Decode, DecodeError, Encode, Reader};
+use crate::encode_enum;
 use crate::keys::Signature;
 use alloc::vec::Vec;
 
@@ -47,29 +48,14 @@ impl Move {
 
 /// Who signed, where either may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
 pub enum Signer {
     /// The client key.
-    Client = 0,
+    Client,
     /// The node key.
-    Node = 1,
+    Node,
 }
 
-impl Encode for Signer {
-    fn encode(&self, out: &mut Vec<u8>) {
-        out.push(*self as u8);
-    }
-}
-
-impl Decode for Signer {
-    fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        match u8::decode(r)? {
-            0 => Ok(Signer::Client),
-            1 => Ok(Signer::Node),
-            other => Err(DecodeError::InvalidValue { what: "signer", value: other as u64 }),
-        }
-    }
-}
+encode_enum!(Signer, "signer" { Client = 0, Node = 1 });
 
 /// A witness: the move, its signatures, and what else it brings.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,10 +1,9 @@
 //! The client's side of a deal: what it holds, and what it learns. `client_step` says what it does.
 
 use super::settlement::{check_testament, settlement_spends};
-use super::{DealError, Facts, Timeline, Track};
+use super::{DealError, Facts, Pace, Timeline, Track};
 use crate::contract::{ContractError, Terms, contract_output};
 use crate::encode::{Decode, DecodeError, Encode, Reader, put_bytes, put_vec};
-use crate::encode_struct;
 use crate::hash::{JobId, Txid};
 use crate::job::{
     JobAccept, JobCreate, JobDelivery, JobPrivate, JobStatus, Signed, Statement, Testament, ciphertext_hash,
@@ -14,6 +13,7 @@ use crate::keys::{SecretKey, open};
 use crate::script::templates;
 use crate::transaction::{Coin, OutPoint, Transaction, TxOut};
 use crate::units::{Amount, Height, Timestamp, TokenId};
+use crate::{encode_enum, encode_struct};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -23,14 +23,13 @@ const MAX_LIST: usize = 1 << 18;
 
 /// How much of an answer its client checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
 pub enum VerifyMode {
     /// Every position.
-    Full = 0,
+    Full,
     /// The paper's three assertions.
-    Spot = 1,
+    Spot,
     /// Nothing.
-    None = 2,
+    None,
 }
 
 impl VerifyMode {
@@ -44,22 +43,7 @@ impl VerifyMode {
     }
 }
 
-impl Encode for VerifyMode {
-    fn encode(&self, out: &mut Vec<u8>) {
-        out.push(*self as u8);
-    }
-}
-
-impl Decode for VerifyMode {
-    fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        match u8::decode(r)? {
-            0 => Ok(VerifyMode::Full),
-            1 => Ok(VerifyMode::Spot),
-            2 => Ok(VerifyMode::None),
-            other => Err(DecodeError::InvalidValue { what: "verify mode", value: other as u64 }),
-        }
-    }
-}
+encode_enum!(VerifyMode, "verify mode" { Full = 0, Spot = 1, None = 2 });
 
 /// A token that the model does not choose at its position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,7 +153,7 @@ pub struct ClientDeal {
     pub(super) over: bool,
     /// Whether the wallet has taken notice that a conflicting spend of a paying coin is buried.
     pub(super) coin_spent_elsewhere: bool,
-    pub(super) last_sent: Timestamp,
+    pub(super) said: Pace,
     pub(super) verifying: bool,
 }
 
@@ -206,7 +190,7 @@ impl ClientDeal {
             track: Track::default(),
             over: false,
             coin_spent_elsewhere: false,
-            last_sent: Timestamp::default(),
+            said: Pace::default(),
             verifying: false,
         }
     }
@@ -240,7 +224,7 @@ impl ClientDeal {
     /// Forgets what was only being done: called after a restart.
     pub fn resume(&mut self) {
         self.verifying = false;
-        self.last_sent = Timestamp::default();
+        self.said.reset();
     }
 
     /// A node accepts. `coin` is its stake coin on the client's own chain.
@@ -276,7 +260,7 @@ impl ClientDeal {
         self.accept = Some(accept.clone());
         self.stake_value = found;
         self.accepted_at = facts.now;
-        self.last_sent = Timestamp::default();
+        self.said.reset();
         self.timeline.reach(JobStatus::Accepted, facts.now, facts.tip);
         Ok(())
     }
@@ -292,7 +276,7 @@ impl ClientDeal {
         }
         check_testament(testament, &self.create, accept, self.stake_value, &self.coin_values, facts.network)?;
         self.testament = Some(testament.clone());
-        self.last_sent = Timestamp::default();
+        self.said.reset();
         self.timeline.reach(JobStatus::Completed, facts.now, facts.tip);
         Ok(())
     }
@@ -448,7 +432,7 @@ impl Decode for ClientDeal {
             track: Decode::decode(r)?,
             over: Decode::decode(r)?,
             coin_spent_elsewhere: Decode::decode(r)?,
-            last_sent: Timestamp::default(),
+            said: Pace::default(),
             verifying: false,
         })
     }

@@ -1,6 +1,6 @@
 //! What a client does next.
 
-use super::{Action, ClientDeal, ClientKeys, Facts, Position, VerifyMode};
+use super::{Action, ClientDeal, ClientKeys, Facts, Pace, Position, VerifyMode};
 use crate::contract::{
     ClosePayout, Move, Signer, State, claim, close_signature, demand, finalize, half_sign, unsigned_close,
 };
@@ -10,7 +10,6 @@ use crate::job::{CIPHERTEXT_SECONDS, JobAssign, JobClose, JobStatus, Signed};
 use crate::keys::{SecretKey, seal};
 use crate::message::{CiphertextRequest, Payload};
 use crate::transaction::{OutPoint, TxOut};
-use crate::units::Timestamp;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
@@ -36,15 +35,6 @@ impl ClientDeal {
         actions
     }
 
-    /// Whether it is time to say the same again.
-    fn due(&mut self, facts: &Facts<'_>) -> bool {
-        let due = facts.now.0 >= self.last_sent.0.saturating_add(facts.rules.resend_seconds);
-        if due {
-            self.last_sent = facts.now;
-        }
-        due
-    }
-
     fn before_payment(&mut self, keys: &ClientKeys<'_>, facts: &Facts<'_>, actions: &mut Vec<Action>) {
         let params = &self.create.params;
         if facts.next().plus(facts.rules.settlement_least_left) > params.valid_until || self.coin_spent_elsewhere {
@@ -53,7 +43,7 @@ impl ClientDeal {
             return;
         }
         let Some(accept) = &self.accept else {
-            if self.due(facts) {
+            if self.said.due(facts) {
                 actions.push(Action::Broadcast(self.create.clone().into()));
             }
             return;
@@ -69,13 +59,13 @@ impl ClientDeal {
             self.accept = None;
             self.testament = None;
             self.ciphertext = Vec::new();
-            self.last_sent = Timestamp::default();
+            self.said.reset();
             self.timeline.reach(JobStatus::Created, facts.now, facts.tip);
             return;
         }
         if self.testament.is_some() && !self.ciphertext.is_empty() {
             self.pay(keys, facts, actions);
-        } else if self.due(facts) {
+        } else if self.said.due(facts) {
             let job_id = self.id(facts);
             let payload = if self.testament.is_some() {
                 Some(CiphertextRequest { job_id }.into())
@@ -107,7 +97,7 @@ impl ClientDeal {
         }
         actions.push(Action::Publish(Box::new(settlement.clone())));
         self.settlement = Some(settlement);
-        self.last_sent = facts.now;
+        self.said = Pace(facts.now);
         self.timeline.reach(JobStatus::Paid, facts.now, facts.tip);
     }
 
@@ -142,7 +132,7 @@ impl ClientDeal {
                 if dead || self.coin_spent_elsewhere {
                     self.over = true;
                     self.timeline.reach(JobStatus::Refunded, facts.now, facts.tip);
-                } else if self.due(facts) {
+                } else if self.said.due(facts) {
                     actions.extend(self.settlement.clone().map(|tx| Action::Publish(Box::new(tx))));
                 }
             }
@@ -153,22 +143,22 @@ impl ClientDeal {
                 let times = if self.key.is_none() { 1 } else { 2 };
                 let demand_from = since.plus(times * periods.reveal as u32);
                 match terms.state {
-                    State::Settlement if firm && next >= demand_from && self.due(facts) => {
+                    State::Settlement if firm && next >= demand_from && self.said.due(facts) => {
                         let tx = demand(outpoint, &output, &terms, keys.client, facts.network);
                         actions.push(Action::Publish(Box::new(tx)));
                     }
                     // "The wallet for its part sends neither close nor challenge nor any sign of its verdict before
                     // burial."
-                    State::Settlement if buried && self.content() && self.due(facts) => {
+                    State::Settlement if buried && self.content() && self.said.due(facts) => {
                         actions.extend(self.close(outpoint, &output, keys, facts));
                     }
-                    State::Demanded if next >= since.plus(periods.grace as u32) && self.due(facts) => {
+                    State::Demanded if next >= since.plus(periods.grace as u32) && self.said.due(facts) => {
                         let to = self.create.change;
                         let tx = claim(outpoint, &output, &terms, keys.client, to, facts.network);
                         actions.push(Action::Publish(Box::new(tx)));
                     }
                     // The reserve is worth finalizing for, should the node be gone.
-                    State::Revealed if next >= since.plus(periods.contest as u32) && self.due(facts) => {
+                    State::Revealed if next >= since.plus(periods.contest as u32) && self.said.due(facts) => {
                         let signer = Signer::Client;
                         let tx = finalize(outpoint, &output, &terms, signer, keys.client, facts.network);
                         actions.push(Action::Publish(Box::new(tx)));

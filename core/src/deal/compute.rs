@@ -1,7 +1,7 @@
 //! The node's side of a deal: what it holds, and what it learns. `compute_step` says what it does.
 
 use super::settlement::{job_settlement, settlement_spends};
-use super::{DealError, Facts, Timeline, Track};
+use super::{DealError, Facts, Pace, Timeline, Track};
 use crate::contract::{
     ClosePayout, Commitments, Terms, attach_close, close_signature, contract_output, half_sign, is_close_signature,
     settlement_terms, unsigned_close,
@@ -67,8 +67,9 @@ pub struct ComputeDeal {
     pub track: Track,
     pub(super) over: bool,
     pub(super) coin_spent_elsewhere: bool,
-    pub(super) last_sent: Timestamp,
-    pub(super) last_moved: Timestamp,
+    pub(super) said: Pace,
+    /// The same for transactions, so that a message does not hold one up.
+    pub(super) moved: Pace,
     pub(super) computing: bool,
 }
 
@@ -104,8 +105,8 @@ impl ComputeDeal {
             track: Track::default(),
             over: false,
             coin_spent_elsewhere: false,
-            last_sent: Timestamp::default(),
-            last_moved: Timestamp::default(),
+            said: Pace::default(),
+            moved: Pace::default(),
             computing: false,
         }
     }
@@ -143,7 +144,7 @@ impl ComputeDeal {
     /// Forgets what was only being done: called after a restart.
     pub fn resume(&mut self) {
         self.computing = false;
-        self.last_sent = Timestamp::default();
+        self.said.reset();
     }
 
     /// The client sends the private part.
@@ -199,7 +200,7 @@ impl ComputeDeal {
         self.ciphertext = sealed.ciphertext;
         self.key = keys.key;
         self.answer = Some(answer);
-        self.last_sent = Timestamp::default();
+        self.said.reset();
         self.timeline.reach(JobStatus::Completed, facts.now, facts.tip);
         Ok(())
     }
@@ -213,7 +214,7 @@ impl ComputeDeal {
     pub fn on_transaction(&mut self, tx: &Transaction, facts: &Facts<'_>) {
         if self.settlement.is_none() && Some(tx.txid()) == self.settlement_id() {
             self.settlement = Some(tx.clone());
-            self.last_sent = Timestamp::default();
+            self.said.reset();
             self.timeline.reach(JobStatus::Paid, facts.now, facts.tip);
         }
     }
@@ -247,7 +248,7 @@ impl ComputeDeal {
         let own = close_signature(&signed, output, node, facts.network);
         attach_close(&mut signed, close.client_signature, own);
         self.close = Some(signed);
-        self.last_moved = Timestamp::default();
+        self.moved.reset();
         Ok(())
     }
 
@@ -311,8 +312,8 @@ impl Decode for ComputeDeal {
             track: Decode::decode(r)?,
             over: Decode::decode(r)?,
             coin_spent_elsewhere: Decode::decode(r)?,
-            last_sent: Timestamp::default(),
-            last_moved: Timestamp::default(),
+            said: Pace::default(),
+            moved: Pace::default(),
             computing: false,
         })
     }

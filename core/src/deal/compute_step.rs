@@ -46,17 +46,17 @@ impl ComputeDeal {
                             None => Height(reveal_end.0.saturating_sub(facts.rules.reveal_margin)),
                             Some(_) => reveal_end,
                         };
-                        if self.move_due(facts) {
+                        if self.moved.due(facts) {
                             actions.extend(self.close.clone().map(|close| Action::Publish(Box::new(close))));
                             if safe && next >= reveal_from {
                                 actions.push(self.reveal(outpoint, &output, &terms, node, facts));
                             }
                         }
                     }
-                    State::Demanded if next < since.plus(periods.grace as u32) && self.move_due(facts) => {
+                    State::Demanded if next < since.plus(periods.grace as u32) && self.moved.due(facts) => {
                         actions.push(self.reveal(outpoint, &output, &terms, node, facts));
                     }
-                    State::Revealed if next >= since.plus(periods.contest as u32) && self.move_due(facts) => {
+                    State::Revealed if next >= since.plus(periods.contest as u32) && self.moved.due(facts) => {
                         let tx = finalize(outpoint, &output, &terms, Signer::Node, node, facts.network);
                         actions.push(Action::Publish(Box::new(tx)));
                     }
@@ -72,23 +72,6 @@ impl ComputeDeal {
         actions
     }
 
-    fn due(&mut self, facts: &Facts<'_>) -> bool {
-        let due = facts.now.0 >= self.last_sent.0.saturating_add(facts.rules.resend_seconds);
-        if due {
-            self.last_sent = facts.now;
-        }
-        due
-    }
-
-    /// The same for transactions, so that a message does not hold one up.
-    fn move_due(&mut self, facts: &Facts<'_>) -> bool {
-        let due = facts.now.0 >= self.last_moved.0.saturating_add(facts.rules.resend_seconds);
-        if due {
-            self.last_moved = facts.now;
-        }
-        due
-    }
-
     fn before_testament(&mut self, facts: &Facts<'_>, actions: &mut Vec<Action>) {
         let params = &self.create.params;
         // The client passes a node over after this long; nothing is bound before the testament.
@@ -101,7 +84,7 @@ impl ComputeDeal {
         if self.private.is_some() && !self.computing {
             self.computing = true;
             actions.push(Action::Compute);
-        } else if self.private.is_none() && self.due(facts) {
+        } else if self.private.is_none() && self.said.due(facts) {
             actions.push(Action::Broadcast(self.accept.clone().into()));
         }
     }
@@ -116,7 +99,7 @@ impl ComputeDeal {
             return;
         }
         if let Some(settlement) = self.settlement.clone() {
-            if self.due(facts) {
+            if self.said.due(facts) {
                 actions.push(Action::Publish(Box::new(settlement)));
                 // The release rule said that this settlement is as good as mined.
                 if self.released {
@@ -127,7 +110,7 @@ impl ComputeDeal {
         }
         let patience = facts.rules.testament_seconds + CIPHERTEXT_SECONDS + params.max_tokens / 100;
         let waiting = facts.now.0 < self.accepted_at.0.saturating_add(patience);
-        if waiting && self.due(facts) {
+        if waiting && self.said.due(facts) {
             actions.extend(self.testament.clone().map(|t| Action::Broadcast(t.into())));
         }
     }
@@ -135,7 +118,7 @@ impl ComputeDeal {
     /// Hands over the key, again and again until the client closes.
     fn deliver(&mut self, terms: &Terms, node: &SecretKey, facts: &Facts<'_>, actions: &mut Vec<Action>) {
         let open = matches!(terms.state, State::Settlement | State::Demanded) && self.close.is_none();
-        if open && self.due(facts) {
+        if open && self.said.due(facts) {
             actions.extend(self.delivery(node, facts));
         }
     }

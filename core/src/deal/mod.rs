@@ -51,6 +51,27 @@ impl Facts<'_> {
     }
 }
 
+/// When something was last said: what nobody answers is said again, and not at every step. Not saved: after a restart
+/// it is time again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Pace(Timestamp);
+
+impl Pace {
+    /// Whether it is time to say the same again; if so, it counts as said.
+    fn due(&mut self, facts: &Facts<'_>) -> bool {
+        let due = facts.now.0 >= self.0.0.saturating_add(facts.rules.resend_seconds);
+        if due {
+            self.0 = facts.now;
+        }
+        due
+    }
+
+    /// Something new came up: it is time at once.
+    fn reset(&mut self) {
+        *self = Pace::default();
+    }
+}
+
 /// What a deal asks its owner to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {

@@ -1,55 +1,38 @@
 //! The statuses of a job (paper 2.4.1: "from "created" to "accepted" to "completed""; the rest is ours).
 
-use crate::encode::{Decode, DecodeError, Encode, Reader};
-use alloc::vec::Vec;
+use crate::encode_enum;
 use core::fmt;
 
 /// Where a job stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
 pub enum JobStatus {
     /// Offered by its client.
-    Created = 0,
+    Created,
     /// A node bound its stake coin to it.
-    Accepted = 1,
+    Accepted,
     /// The node computed the answer and signed its statement.
-    Completed = 2,
+    Completed,
     /// The client signed the settlement.
-    Paid = 3,
+    Paid,
     /// The client has the key to the answer.
-    Delivered = 4,
+    Delivered,
     /// The client checked the answer and it holds.
-    Verified = 5,
+    Verified,
     /// The client checked the answer and it does not hold: no close is signed.
-    Rejected = 6,
+    Rejected,
     /// The client went to the chain against the answer.
-    Challenged = 7,
+    Challenged,
     /// The node is paid, stake and reserve are back.
-    Closed = 8,
+    Closed,
     /// The node's stake went to the client.
-    Slashed = 9,
+    Slashed,
     /// The client's money is back: the settlement was never mined.
-    Refunded = 10,
+    Refunded,
     /// Nobody answered in time.
-    Expired = 11,
+    Expired,
 }
 
 impl JobStatus {
-    const ALL: [JobStatus; 12] = [
-        JobStatus::Created,
-        JobStatus::Accepted,
-        JobStatus::Completed,
-        JobStatus::Paid,
-        JobStatus::Delivered,
-        JobStatus::Verified,
-        JobStatus::Rejected,
-        JobStatus::Challenged,
-        JobStatus::Closed,
-        JobStatus::Slashed,
-        JobStatus::Refunded,
-        JobStatus::Expired,
-    ];
-
     /// Whether nothing more happens.
     pub fn is_final(self) -> bool {
         matches!(self, JobStatus::Closed | JobStatus::Slashed | JobStatus::Refunded | JobStatus::Expired)
@@ -80,18 +63,17 @@ impl fmt::Display for JobStatus {
     }
 }
 
-impl Encode for JobStatus {
-    fn encode(&self, out: &mut Vec<u8>) {
-        out.push(*self as u8);
-    }
-}
-
-impl Decode for JobStatus {
-    fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let byte = u8::decode(r)?;
-        Self::ALL
-            .into_iter()
-            .find(|s| *s as u8 == byte)
-            .ok_or(DecodeError::InvalidValue { what: "job status", value: byte as u64 })
-    }
-}
+encode_enum!(JobStatus, "job status" {
+    Created = 0,
+    Accepted = 1,
+    Completed = 2,
+    Paid = 3,
+    Delivered = 4,
+    Verified = 5,
+    Rejected = 6,
+    Challenged = 7,
+    Closed = 8,
+    Slashed = 9,
+    Refunded = 10,
+    Expired = 11,
+});
