@@ -156,8 +156,9 @@ impl<'a> Reader<'a> {
         if len > self.remaining() {
             return Err(DecodeError::UnexpectedEnd { needed: len, available: self.remaining() });
         }
-        // Memory follows the bytes that arrived, never the declared length alone.
-        let mut out = Vec::with_capacity(len.min(1024));
+        // Memory follows the bytes that arrived, never the declared length alone: values that take more room than
+        // they have bytes are given it as they come.
+        let mut out = Vec::with_capacity(len.min(self.remaining() / size_of::<T>().max(1)));
         for _ in 0..len {
             out.push(T::decode(self)?);
         }
