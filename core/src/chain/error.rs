@@ -98,6 +98,14 @@ pub enum TransactionError {
     /// Two inputs spend the same output.
     #[error("output {0} is spent twice in one transaction")]
     DuplicateInput(OutPoint),
+    /// More signature checks than a block may have.
+    #[error("transaction has {found} signature checks, a block at most {max}")]
+    Sigops {
+        /// The limit.
+        max: u32,
+        /// What was found.
+        found: u32,
+    },
     /// The outputs exceed all the money there can be.
     #[error("outputs add up to more than all the money there can be")]
     OutputsTooLarge,

@@ -13,9 +13,14 @@ use alloc::vec::Vec;
 pub(super) fn check_scripts(tx: &Transaction, spent: &[Coin], next: &NextBlock<'_>) -> Result<u32, TransactionError> {
     let outputs: Vec<TxOut> = spent.iter().map(|c| c.output.clone()).collect();
     let hasher = SignatureHasher::new(tx, &outputs, next.params.network);
-    let mut sigops = 0u32;
+    // "A block has at most 20,000 signature checks. They are counted before they are made": a transaction that no block
+    // can hold costs whoever looks at it nothing.
+    let count = |sum: u32, o: &TxOut| sum.saturating_add(script::signature_operations(&o.script_pubkey));
+    let (sigops, max) = (outputs.iter().fold(0, count), next.params.max_block_sigops);
+    if sigops > max {
+        return Err(TransactionError::Sigops { max, found: sigops });
+    }
     for (index, (input, output)) in tx.inputs.iter().zip(&outputs).enumerate() {
-        sigops = sigops.saturating_add(script::signature_operations(&output.script_pubkey));
         // A contract's rules see the whole transaction: they are checked below.
         if output.script_pubkey.as_bytes().first() != Some(&(Opcode::Contract as u8)) {
             // "Each input's ScriptSig satisfies the ScriptPubKey of the output it spends."

@@ -39,6 +39,9 @@ pub struct WalletRules {
     pub dead_depth: u32,
     /// How far ahead a wallet sets a job's valid-until height.
     pub job_lifetime: u32,
+    /// The least that a job's terms may set as the fee of one move. A move cannot pay more than the terms say without
+    /// another coin: with too little a node's reveal would wait until its stake can be claimed.
+    pub least_move_fee: Amount,
     /// The least age, in blocks, of a stake coin: a stake must have been worth keeping before the job came.
     pub stake_age: u32,
     /// Seconds between the turns of two nodes for one job (d).
@@ -67,6 +70,8 @@ impl WalletRules {
             dead_depth: 10,
             // Dev blocks take two seconds: 300 are ten minutes, as 30 blocks are an hour on the others.
             job_lifetime: if dev { 300 } else { 60 },
+            // A move has at most 700 bytes; ten times what pools ask for at least.
+            least_move_fee: Amount(7_000),
             stake_age: if dev { 1 } else { 10 },
             turn_seconds: if dev { 1 } else { 5 },
             testament_seconds: 60,

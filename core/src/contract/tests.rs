@@ -432,6 +432,12 @@ fn what_wallets_and_nodes_go_by() {
     assert!(!rules.is_late(Height(90), Height(100)));
     assert!(rules.is_late(Height(91), Height(100)));
 
+    // The least move fee is ten times the pools' least rate, for a move of 700 bytes.
+    for (contract_move, _, tx, ..) in moves() {
+        assert!(tx.size() <= 700, "{} has {} bytes", contract_move.name(), tx.size());
+    }
+    assert_eq!(rules.least_move_fee, Amount(10 * 700));
+
     let (settle, _) = settlement();
     let other =
         Transaction { job_id: JobId::ZERO, ..Transaction { outputs: settle.outputs[1..].to_vec(), ..settle.clone() } };

@@ -68,6 +68,10 @@ pub fn check_testament(
     if built.txid() != settlement.txid() {
         return Err(DealError::Settlement("other inputs or outputs"));
     }
+    // The id covers no ScriptSig, and the node signs input 0 alone: what stands in the others would be anybody's.
+    if settlement.inputs.iter().skip(1).any(|input| !input.script_sig.as_bytes().is_empty()) {
+        return Err(DealError::Settlement("an input of the client's is filled in"));
+    }
     let spent = settlement_spends(create, accept, stake_value, coin_values);
     let hasher = SignatureHasher::new(settlement, &spent, network.network);
     let (Some(input), Some(stake)) = (settlement.inputs.first(), spent.first()) else {

@@ -1,6 +1,6 @@
 //! The job pool: "each full node maintains a record of every job it observes and updates their status" (paper 2.4.1).
 
-use crate::contract::{Move, Witness};
+use crate::contract::{Move, State, Witness, contract_output};
 use crate::deal::{DealError, Facts, check_testament};
 use crate::encode::Decode;
 use crate::hash::JobId;
@@ -15,6 +15,8 @@ use alloc::vec::Vec;
 const MAX_JOBS: usize = 20_000;
 /// How far ahead a job's valid-until height may lie, in lifetimes of a usual job.
 const MAX_LIFETIMES: u32 = 10;
+/// The most contracts of one job that are followed: a settlement and its states, with room for replaced ones.
+const MAX_CONTRACTS: usize = 16;
 /// Seconds that an ended job stays in the record.
 const ENDED_SECONDS: u32 = 3600;
 
@@ -66,6 +68,17 @@ pub enum JobPoolError {
     /// The job is paid, expired or over.
     #[error("job {0} takes no more accepts")]
     Ended(JobId),
+    /// The coin's node let this job lapse before.
+    #[error("coin {0} is passed over: its node accepted this job before and let it lapse")]
+    PassedOver(OutPoint),
+    /// A move of its contract could not pay for its place in a block.
+    #[error("the job's move fee is {found} coins, expected at least {least}")]
+    MoveFee {
+        /// The least that is taken.
+        least: Amount,
+        /// What the job sets.
+        found: Amount,
+    },
     /// The pool is full.
     #[error("the job pool holds {0} jobs already")]
     Full(usize),
@@ -88,6 +101,10 @@ pub struct JobRecord {
     pub seen: Timestamp,
     /// When it last changed.
     pub changed: Timestamp,
+    /// Stake coins of nodes that accepted it and let it lapse.
+    lapsed: Vec<OutPoint>,
+    /// The outputs that its money is or was in, as seen in pool and chain.
+    contracts: Vec<OutPoint>,
 }
 
 /// The jobs that a node knows.
@@ -130,14 +147,15 @@ impl JobPool {
         if self.jobs.contains_key(&id) {
             return Ok(false);
         }
-        if self.jobs.len() >= MAX_JOBS {
-            return Err(JobPoolError::Full(self.jobs.len()));
-        }
         let found = create.params.valid_until;
         let min = facts.next().plus(facts.rules.settlement_least_left);
         let max = facts.next().plus(facts.rules.job_lifetime.saturating_mul(MAX_LIFETIMES));
         if !(min..=max).contains(&found) {
             return Err(JobPoolError::Lifetime { found, min, max });
+        }
+        let (least, found) = (facts.rules.least_move_fee, create.params.move_fee);
+        if found < least {
+            return Err(JobPoolError::MoveFee { least, found });
         }
         create.check(facts.network)?;
         let mut coin_values = Vec::with_capacity(create.coins.len());
@@ -151,11 +169,35 @@ impl JobPool {
         if found < expected {
             return Err(JobPoolError::TooLittle { expected, found });
         }
+        self.make_room(expected)?;
         self.bound.extend(create.coins.iter().map(|c| (c.outpoint, id)));
-        let (seen, changed, status) = (facts.now, facts.now, JobStatus::Created);
-        let record = JobRecord { create, coin_values, status, accept: None, testament: None, seen, changed };
+        let record = JobRecord {
+            create,
+            coin_values,
+            status: JobStatus::Created,
+            accept: None,
+            testament: None,
+            seen: facts.now,
+            changed: facts.now,
+            lapsed: Vec::new(),
+            contracts: Vec::new(),
+        };
         self.jobs.insert(id, record);
         Ok(true)
+    }
+
+    /// In a full pool a job that pays more takes the place of the one that pays least, if no node took that yet: small
+    /// coins are cheap to have, and must not keep everybody else out.
+    fn make_room(&mut self, pays: Amount) -> Result<(), JobPoolError> {
+        if self.jobs.len() < MAX_JOBS {
+            return Ok(());
+        }
+        let open = self.jobs.iter().filter(|(_, r)| r.status == JobStatus::Created);
+        let least = open.map(|(id, r)| (r.create.params.client_pays().unwrap_or_default(), *id)).min();
+        let (_, id) = least.filter(|(least, _)| *least < pays).ok_or(JobPoolError::Full(self.jobs.len()))?;
+        self.jobs.remove(&id);
+        self.bound.retain(|_, job| *job != id);
+        Ok(())
     }
 
     fn check_free(&self, coin: &OutPoint, id: &JobId) -> Result<(), JobPoolError> {
@@ -182,6 +224,10 @@ impl JobPool {
             None if record.status != JobStatus::Created => return Err(JobPoolError::Ended(id)),
             None => {}
         }
+        // "… lapses, and its coin is passed over for a while": else one idle node could keep all others away.
+        if record.is_passed_over(&body.stake_coin) {
+            return Err(JobPoolError::PassedOver(body.stake_coin));
+        }
         // The settlement cannot spend it twice.
         if record.create.coins.iter().any(|c| c.outpoint == body.stake_coin) {
             return Err(JobPoolError::CoinBusy { coin: body.stake_coin, job: id });
@@ -189,6 +235,7 @@ impl JobPool {
         accept.check(&body.node_key, facts.network.network)?;
         let coin = coin
             .filter(|c| pays_to(c, body.node_key.hash()) && mature(c, facts))
+            .filter(|c| facts.next().since(c.height) >= facts.rules.stake_age)
             .ok_or(JobPoolError::Coin(body.stake_coin))?;
         let (expected, found) = (record.create.params.stake, coin.output.value);
         if found < expected {
@@ -207,6 +254,9 @@ impl JobPool {
         if record.testament.is_some() {
             return Ok(false);
         }
+        if record.status.is_final() {
+            return Err(JobPoolError::Ended(id));
+        }
         let (accept, stake) = record.accept.as_ref().ok_or(DealError::OutOfTurn("testament"))?;
         check_testament(&testament, &record.create, accept, *stake, &record.coin_values, facts.network)?;
         record.testament = Some(testament);
@@ -214,10 +264,20 @@ impl JobPool {
         Ok(true)
     }
 
-    /// A transaction that belongs to a job is in the pool or in a block.
+    /// A transaction with this job's id is in the pool or in a block. Anybody may make a contract with any Job ID: what
+    /// counts is what the job's own coins pay for, and what follows from that.
     pub fn on_transaction(&mut self, tx: &Transaction, facts: &Facts<'_>) {
         let Some(record) = self.jobs.get_mut(&tx.job_id) else { return };
-        let settles = record.testament.as_ref().is_some_and(|t| t.settlement.txid() == tx.txid());
+        let spends = |outpoint: &OutPoint| tx.inputs.iter().any(|i| i.previous == *outpoint);
+        let made = tx.outputs.first().and_then(|o| contract_output(o, 0).ok().flatten()).map(|terms| terms.state);
+        let settles = made == Some(State::Settlement) && record.create.coins.iter().any(|c| spends(&c.outpoint));
+        if !settles && !record.contracts.iter().any(spends) {
+            return;
+        }
+        let contract = tx.outpoint(0);
+        if made.is_some() && record.contracts.len() < MAX_CONTRACTS && !record.contracts.contains(&contract) {
+            record.contracts.push(contract);
+        }
         let witness = tx.inputs.iter().find_map(|i| Witness::from_bytes(i.script_sig.as_bytes()).ok());
         let status = match witness.map(|w| w.contract_move()) {
             _ if settles => JobStatus::Paid,
@@ -239,6 +299,7 @@ impl JobPool {
             if matches!(record.status, JobStatus::Accepted | JobStatus::Completed) && waited >= patience {
                 if let Some((accept, _)) = record.accept.take() {
                     self.bound.remove(&accept.body.stake_coin);
+                    record.lapsed.push(accept.body.stake_coin);
                 }
                 record.testament = None;
                 record.reach(JobStatus::Created, facts.now);
@@ -265,6 +326,11 @@ impl JobPool {
 }
 
 impl JobRecord {
+    /// Whether the coin's node accepted this job before and let it lapse.
+    pub fn is_passed_over(&self, stake_coin: &OutPoint) -> bool {
+        self.lapsed.contains(stake_coin)
+    }
+
     fn reach(&mut self, status: JobStatus, now: Timestamp) {
         if self.status != status {
             self.status = status;
@@ -279,4 +345,50 @@ fn pays_to(coin: &Coin, key_hash: crate::hash::KeyHash) -> bool {
 
 fn mature(coin: &Coin, facts: &Facts<'_>) -> bool {
     !coin.coinbase || facts.next().since(coin.height) >= facts.network.coinbase_maturity
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::block::NetworkParams;
+    use crate::contract::WalletRules;
+    use crate::hash::BlockHash;
+    use crate::job::fixtures::*;
+    use crate::transaction::TxOut;
+    use crate::units::Network;
+
+    #[test]
+    fn a_pool_full_of_small_jobs_still_takes_a_larger_one() {
+        let network = NetworkParams::of(Network::Dev);
+        let rules = WalletRules::for_network(network);
+        let (tip, now) = (Height(100), Timestamp(1));
+        let facts = Facts { network, rules: &rules, tip, tip_hash: BlockHash([1; 32]), now };
+        let output = TxOut { value: Amount::from_coins(10), script_pubkey: templates::p2pkh(hash_of("coin")) };
+        let coin = |at: &OutPoint| {
+            (*at == outpoint("coin")).then(|| Coin { output: output.clone(), height: Height(1), coinbase: false })
+        };
+        let mut pool = JobPool::default();
+        assert_eq!(pool.add_create(create(), &coin, &facts), Ok(true));
+        let (id, mut record) = pool.jobs.pop_first().unwrap();
+        pool.bound.clear();
+        for n in 0..MAX_JOBS as u32 {
+            let other = JobId(crate::hash::sha256(&n.to_le_bytes()).0);
+            pool.jobs.insert(other, record.clone());
+        }
+        // Among jobs that pay the same nobody has to go.
+        assert_eq!(pool.add_create(create(), &coin, &facts), Err(JobPoolError::Full(MAX_JOBS)));
+        record.create.params.reward.0 -= 1;
+        let (taken, small) = (JobId([1; 32]), JobId([2; 32]));
+        pool.jobs.pop_last();
+        pool.jobs.pop_last();
+        record.status = JobStatus::Paid;
+        pool.jobs.insert(taken, record.clone());
+        record.status = JobStatus::Created;
+        pool.jobs.insert(small, record);
+        pool.bound.insert(outpoint("small"), small);
+        assert_eq!(pool.add_create(create(), &coin, &facts), Ok(true));
+        assert_eq!(pool.len(), MAX_JOBS);
+        assert!(pool.get(&id).is_some() && pool.get(&taken).is_some() && pool.get(&small).is_none());
+        assert_eq!(pool.bound.keys().collect::<Vec<_>>(), [&outpoint("coin")]);
+    }
 }

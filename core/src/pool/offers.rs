@@ -9,6 +9,8 @@ use alloc::collections::BTreeMap;
 
 /// Seconds after which an offer that was not renewed is forgotten.
 const OFFER_SECONDS: u32 = 600;
+/// Seconds by which a renewed offer is later than the one it replaces: what everybody passes on is not for free.
+const RENEWAL_SECONDS: u32 = 20;
 /// The most offers kept; each is bound to a coin of its own.
 const MAX_OFFERS: usize = 10_000;
 
@@ -32,10 +34,16 @@ impl ServiceBook {
         let to_key = crate::script::templates::p2pkh(body.node_key.hash());
         let Some(coin) = coin.filter(|c| c.output.script_pubkey == to_key) else { return Ok(false) };
         let fresh = now.0.abs_diff(body.timestamp.0) <= OFFER_SECONDS;
-        let newer = self.offers.get(&body.node_key).is_none_or(|(o, _)| o.body.timestamp < body.timestamp);
-        let room = self.offers.len() < MAX_OFFERS || self.offers.contains_key(&body.node_key);
-        if !(fresh && newer && room) {
+        let known = self.offers.get(&body.node_key).map(|(o, _)| o.body.timestamp.0.saturating_add(RENEWAL_SECONDS));
+        let newer = known.is_none_or(|from| body.timestamp.0 >= from);
+        if !(fresh && newer) {
             return Ok(false);
+        }
+        if known.is_none() && self.offers.len() >= MAX_OFFERS {
+            // Small coins are cheap to have: the smallest stake makes room for a larger one.
+            let smallest = self.offers.iter().map(|(key, (_, value))| (*value, *key)).min();
+            let Some((_, key)) = smallest.filter(|(value, _)| *value < coin.output.value) else { return Ok(false) };
+            self.offers.remove(&key);
         }
         self.offers.insert(body.node_key, (offer, coin.output.value));
         Ok(true)
@@ -70,5 +78,42 @@ impl ServiceBook {
                 *value >= stake && o.price(&model).is_some_and(|p| p.for_tokens(tokens) <= reward)
             })
             .map(|(o, value)| (o.stake_coin, value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::{ModelPrice, fixtures::*};
+    use crate::script::templates;
+    use crate::transaction::TxOut;
+    use crate::units::Height;
+
+    #[test]
+    fn a_book_full_of_small_stakes_still_takes_a_larger_one() {
+        let now = Timestamp(1_800_000_000);
+        let offer = |node: &str| {
+            let body = ServiceOffer {
+                node_peer: peer(node),
+                node_key: key(node).public_key(),
+                stake_coin: outpoint(node),
+                timestamp: now,
+                models: [ModelPrice { model: ModelRoot([9; 32]), per_thousand_tokens: Amount(1) }].into(),
+            };
+            let output = TxOut { value: Amount(500), script_pubkey: templates::p2pkh(hash_of(node)) };
+            (Signed::sign(body, &key(node), Network::Dev), Coin { output, height: Height(1), coinbase: false })
+        };
+        let mut book = ServiceBook::default();
+        let (first, _) = offer("0");
+        for n in 0..MAX_OFFERS {
+            let value = Amount(if n == 77 { 499 } else { 500 });
+            book.offers.insert(key(&alloc::format!("{n}")).public_key(), (first.clone(), value));
+        }
+        let (large, coin) = offer("large");
+        assert_eq!(book.add(large.clone(), Some(&coin), Network::Dev, now), Ok(true));
+        assert_eq!((book.offers.len(), book.offers.contains_key(&key("77").public_key())), (MAX_OFFERS, false));
+        let (equal, coin) = offer("equal");
+        assert_eq!(book.add(equal, Some(&coin), Network::Dev, now), Ok(false), "no larger than the smallest");
+        assert!(book.offers.contains_key(&large.body.node_key));
     }
 }

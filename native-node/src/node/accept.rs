@@ -110,8 +110,8 @@ impl Node {
         if params.reward < price || !fits || !lives || !safe || !minable {
             return;
         }
-        let Some((stake_coin, coin)) = self.stake_coins().into_iter().find(|(_, c)| c.output.value >= params.stake)
-        else {
+        let fitting = |o: &OutPoint, c: &Coin| c.output.value >= params.stake && !record.is_passed_over(o);
+        let Some((stake_coin, coin)) = self.stake_coins().into_iter().find(|(o, c)| fitting(o, c)) else {
             return;
         };
         let own = (stake_coin, coin.output.value);

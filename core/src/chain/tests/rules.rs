@@ -249,14 +249,22 @@ fn size_and_signature_checks_are_limited() {
     let make = sign(make.build(), slice::from_ref(&coin), 0);
     let block = next_block(&chain, 0, [make.clone()], time(&chain));
     chain.accept_block(block, LATE).unwrap();
-    let mut take = TransactionBuilder::new().output(Amount(0), pay_to(0));
-    for index in 0..count {
-        take = take.input(make.outpoint(index));
-    }
-    let block = forced(&chain, take.build());
-    let expected = crate::script::signature_operations(&Script(cheap)) * count;
-    assert!(expected > dev().max_block_sigops);
-    assert_eq!(refused(&mut chain, block), BlockError::Sigops { max: dev().max_block_sigops, found: expected });
+    let each = crate::script::signature_operations(&Script(cheap));
+    let take = |range: core::ops::Range<u32>| {
+        let take = TransactionBuilder::new().output(Amount(0), pay_to(0));
+        range.fold(take, |take, index| take.input(make.outpoint(index))).build()
+    };
+    // Over all transactions of a block.
+    let mut block = forced(&chain, take(0..count / 2));
+    block.transactions.push(take(count / 2..count));
+    let (max, found) = (dev().max_block_sigops, each * count);
+    assert!(found > max);
+    assert_eq!(refused(&mut chain, solve(block)), BlockError::Sigops { max, found });
+    // One that no block could hold is refused before anything in it is checked.
+    let mut alone = take(0..count);
+    alone.inputs[0].script_sig = Script(vec![0xff]);
+    let block = forced(&chain, alone);
+    assert_eq!(of_transaction(refused(&mut chain, block)), TransactionError::Sigops { max, found });
 }
 
 #[test]

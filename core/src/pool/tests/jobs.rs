@@ -9,27 +9,27 @@ use crate::transaction::Coin;
 
 const START: Timestamp = Timestamp(1_800_000_000);
 
-fn facts(rules: &WalletRules, tip: u32, now: u32) -> Facts<'_> {
+pub(super) fn facts(rules: &WalletRules, tip: u32, now: u32) -> Facts<'_> {
     let now = Timestamp(START.0 + now);
     Facts { network: network(), rules, tip: Height(tip), tip_hash: BlockHash([1; 32]), now }
 }
 
-fn rules() -> WalletRules {
+pub(super) fn rules() -> WalletRules {
     WalletRules::for_network(network())
 }
 
-fn coin(of: &str, coins: u64) -> Coin {
+pub(super) fn coin(of: &str, coins: u64) -> Coin {
     let output = TxOut { value: Amount::from_coins(coins), script_pubkey: templates::p2pkh(hash_of(of)) };
     Coin { output, height: Height(90), coinbase: false }
 }
 
 /// The chain of these tests: each outpoint's coin belongs to the key of its name.
-fn look_up(at: &OutPoint) -> Option<Coin> {
+pub(super) fn look_up(at: &OutPoint) -> Option<Coin> {
     let names = [("coin", 10), ("coin2", 10), ("poor", 1), ("node", 5), ("other", 5)];
     names.iter().find(|(n, _)| *at == outpoint(n)).map(|(n, coins)| coin(n, *coins))
 }
 
-fn job(paid_by: &str, change: impl Fn(&mut JobParams)) -> JobCreate {
+pub(super) fn job(paid_by: &str, change: impl Fn(&mut JobParams)) -> JobCreate {
     let mut params = params();
     change(&mut params);
     if paid_by != "coin" {
@@ -38,7 +38,7 @@ fn job(paid_by: &str, change: impl Fn(&mut JobParams)) -> JobCreate {
     JobCreate::sign(params, hash_of("change"), &[(outpoint(paid_by), &key(paid_by))], &key("client"), Network::Dev)
 }
 
-fn accept_by(node: &str, create: &JobCreate) -> Signed<JobAccept> {
+pub(super) fn accept_by(node: &str, create: &JobCreate) -> Signed<JobAccept> {
     let body = JobAccept {
         job_id: create.id(Network::Dev),
         node_peer: peer(node),
@@ -49,7 +49,7 @@ fn accept_by(node: &str, create: &JobCreate) -> Signed<JobAccept> {
     Signed::sign(body, &key(node), Network::Dev)
 }
 
-fn testament_by(node: &str, create: &JobCreate) -> (Testament, Terms) {
+pub(super) fn testament_by(node: &str, create: &JobCreate) -> (Testament, Terms) {
     let keys = AnswerKeys { salt: [1; 32], ephemeral: key("ephemeral"), key: K };
     let sealed = SealedAnswer::new(&[TokenId(4)], &keys, &create.params.job_key);
     let node_key = key(node).public_key();
@@ -68,13 +68,13 @@ fn testament_by(node: &str, create: &JobCreate) -> (Testament, Terms) {
     (Testament { job_id: terms.job_id, settlement, generate_ms: 1 }, terms)
 }
 
-fn pool_with(create: &JobCreate) -> JobPool {
+pub(super) fn pool_with(create: &JobCreate) -> JobPool {
     let mut pool = JobPool::default();
     assert_eq!(pool.add_create(create.clone(), &look_up, &facts(&rules(), 100, 0)), Ok(true));
     pool
 }
 
-fn add_accept(pool: &mut JobPool, accept: &Signed<JobAccept>, now: u32) -> Result<bool, JobPoolError> {
+pub(super) fn add_accept(pool: &mut JobPool, accept: &Signed<JobAccept>, now: u32) -> Result<bool, JobPoolError> {
     let coin = look_up(&accept.body.stake_coin);
     pool.add_accept(accept.clone(), coin.as_ref(), &facts(&rules(), 100, now))
 }

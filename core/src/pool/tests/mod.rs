@@ -1,5 +1,6 @@
 //! What the pools take, keep, order and forget.
 
+mod abuse;
 mod jobs;
 mod offers;
 mod properties;

@@ -37,7 +37,8 @@ fn offers_are_signed_staked_fresh_and_renewed() {
     assert_eq!(add(&mut book, offer("a", NOW.0 + 601, 10), Some(&coin("a", 500)), NOW), Ok(false), "from the future");
     assert_eq!(add(&mut book, offer("a", NOW.0, 10), Some(&coin("a", 500)), NOW), Ok(true));
     assert_eq!(add(&mut book, offer("a", NOW.0, 5), Some(&coin("a", 500)), NOW), Ok(false), "not newer");
-    assert_eq!(add(&mut book, offer("a", NOW.0 + 1, 20), Some(&coin("a", 500)), NOW), Ok(true));
+    assert_eq!(add(&mut book, offer("a", NOW.0 + 19, 5), Some(&coin("a", 500)), NOW), Ok(false), "too soon again");
+    assert_eq!(add(&mut book, offer("a", NOW.0 + 20, 20), Some(&coin("a", 500)), NOW), Ok(true));
     assert_eq!(add(&mut book, offer("b", NOW.0 + 300, 30), Some(&coin("b", 900)), NOW), Ok(true));
     assert_eq!(book.serving(MODEL).count(), 2);
     assert_eq!(book.serving(ModelRoot([1; 32])).count(), 0);
@@ -50,6 +51,6 @@ fn offers_are_signed_staked_fresh_and_renewed() {
     assert_eq!(candidates(501, 30, 1000), [900], "the stake");
     assert_eq!(candidates(1, 29, 1000), [500], "the price");
     assert_eq!(candidates(1, 20, 1001), [0u64; 0], "rounded up");
-    book.expire(Timestamp(NOW.0 + 602));
+    book.expire(Timestamp(NOW.0 + 621));
     assert_eq!(book.all().map(|o| o.body.node_key).collect::<Vec<_>>(), [key("b").public_key()]);
 }
