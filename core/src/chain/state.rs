@@ -238,6 +238,10 @@ impl<S: Store> Chain<S> {
     pub fn accept_block(&mut self, block: Block, now: Timestamp) -> ResultOf<Accepted, S> {
         let hash = block.hash();
         let mut accepted = match self.accept_one(hash, block, now) {
+            // Another body behind a good header says nothing about the block, nor about those that wait for it.
+            Err(ChainError::Block { hash, error }) if matches!(*error, BlockError::MerkleRoot { .. }) => {
+                return Err(ChainError::Block { hash, error });
+            }
             Err(error @ (ChainError::Block { .. } | ChainError::KnownInvalid { .. })) => {
                 self.orphans.drop_descendants(hash);
                 return Err(error);

@@ -179,3 +179,20 @@ fn waiting_blocks_that_are_bad_are_reported_and_dropped() {
     assert_eq!((accepted.outcome, accepted.rejected), (Outcome::NewTip, vec![(bad.hash(), error)]));
     assert!(matches!(chain.accept_block(bad, LATE), Err(ChainError::KnownInvalid { .. })));
 }
+
+#[test]
+fn a_body_that_is_not_its_headers_takes_nothing_with_it() {
+    let trunk = grown(3);
+    let blocks = grow(&mut trunk.clone(), 2, 1);
+    let mut chain = trunk.clone();
+    chain.accept_block(blocks[1].clone(), LATE).unwrap();
+    // Anybody can put another body behind a good header: that says nothing about the block.
+    let mut forged = blocks[0].clone();
+    forged.transactions[0].outputs[0].value.0 += 1;
+    match chain.accept_block(forged, LATE) {
+        Err(ChainError::Block { error, .. }) => assert!(matches!(*error, BlockError::MerkleRoot { .. })),
+        other => panic!("expected a refusal, found {other:?}"),
+    }
+    let accepted = chain.accept_block(blocks[0].clone(), LATE).unwrap();
+    assert_eq!((accepted.outcome, accepted.connected.len()), (Outcome::NewTip, 2));
+}
