@@ -20,6 +20,9 @@ pub fn settled_in_block(block: &Block) -> Amount {
     terms.filter(|t| t.state == State::Settlement).filter_map(|t| t.reward_and_stake()).sum()
 }
 
+/// A day in blocks of 120 seconds.
+const DAY: u16 = 720;
+
 /// The numbers that a wallet and a node go by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WalletRules {
@@ -59,8 +62,7 @@ impl WalletRules {
     pub fn for_network(network: &NetworkParams) -> Self {
         let shortest = Periods::shortest(&network.contract);
         let dev = network.network == Network::Dev;
-        // 720 blocks of 120 seconds.
-        let day = Periods { reveal: 720, contest: 720, grace: 720, evidence: 720 };
+        let day = Periods { reveal: DAY, contest: DAY, grace: DAY, evidence: DAY };
         WalletRules {
             periods: if dev { shortest } else { day },
             release_depth: 2,
@@ -100,10 +102,13 @@ impl WalletRules {
         }
     }
 
-    /// Whether a job's periods are long enough for a node to take it.
+    /// Whether a job's periods are long enough for a node to take it, and not so long that a silent client locks its stake
+    /// and reward for weeks: a day each at most to reveal and to contest, or what the sum needs.
     pub fn are_enough(&self, periods: &Periods, settled: Amount, subsidy: Amount) -> bool {
-        let least = self.least_periods(settled, subsidy);
+        let (least, usual) = (self.least_periods(settled, subsidy), self.periods_for(settled, subsidy));
         periods.reveal >= least.reveal
+            && periods.reveal <= usual.reveal.max(DAY)
+            && periods.contest <= usual.contest.max(DAY)
             && periods.contest >= least.contest
             && periods.grace >= least.grace
             && periods.evidence >= least.evidence

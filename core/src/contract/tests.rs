@@ -429,6 +429,13 @@ fn what_wallets_and_nodes_go_by() {
     assert_eq!((longer.reveal, longer.contest, longer.grace), (44, 23, 23));
     assert!(rules.are_enough(&longer, Amount::from_coins(1000), subsidy));
     assert_eq!(rules.periods_for(Amount(1), subsidy), shortest);
+    // A client that stays silent keeps a node's stake and reward locked for the reveal period, then for the contest.
+    for (reveal, contest, taken) in [(720, 720, true), (721, 720, false), (720, 721, false), (20_160, 5, false)] {
+        let periods = crate::job::Periods { reveal, contest, ..shortest };
+        assert_eq!(rules.are_enough(&periods, Amount(1), subsidy), taken, "{reveal}, {contest}");
+    }
+    let large = rules.periods_for(Amount::from_coins(30_000), subsidy);
+    assert!(large.reveal > 720 && rules.are_enough(&large, Amount::from_coins(30_000), subsidy));
     assert!(!rules.is_late(Height(90), Height(100)));
     assert!(rules.is_late(Height(91), Height(100)));
 
