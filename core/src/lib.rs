@@ -6,10 +6,12 @@
 //! arguments, everything stored goes through a small trait. That is what lets one rule be tested by a
 //! thousand simulated nodes, run in a browser page, and be fuzzed.
 //!
-//! `no_std` with `alloc`; the feature `import` adds the model importers and the float evaluation path,
-//! which need the standard library.
+//! `no_std` with `alloc`; the feature `import` adds the model importers and the float evaluation path, the feature
+//! `cpu` the engine with threads and vector instructions: both need the standard library.
 #![no_std]
-#![forbid(unsafe_code)]
+// The feature `cpu` has one module with vector instructions that may.
+#![cfg_attr(not(feature = "cpu"), forbid(unsafe_code))]
+#![deny(unsafe_code)]
 
 extern crate alloc;
 #[cfg(any(feature = "std", test))]

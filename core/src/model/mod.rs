@@ -8,6 +8,8 @@
 //! happens once, and its result is fixed by the package's root.
 
 pub mod arithmetic;
+#[cfg(feature = "cpu")]
+pub mod cpu;
 mod engine;
 mod generate;
 mod limits;
@@ -24,6 +26,8 @@ pub mod import;
 #[cfg(all(test, feature = "import"))]
 mod tests;
 
+#[cfg(feature = "cpu")]
+pub use cpu::Cpu;
 pub use engine::{Engine, EngineError, Feed, Logits, SequenceId, Want};
 pub use generate::{EndReason, GenerateError, Generation, Generator, generate};
 pub use limits::{JobLimitError, valid_job, valid_prompt};

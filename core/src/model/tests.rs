@@ -12,17 +12,17 @@ use core::ops::{ControlFlow, Range};
 use proptest::prelude::*;
 use std::sync::LazyLock;
 
-static PACKAGES: LazyLock<Vec<Arc<Package>>> = LazyLock::new(|| {
+pub(super) static PACKAGES: LazyLock<Vec<Arc<Package>>> = LazyLock::new(|| {
     let wide = RandomShape { dim: 48, heads: 6, kv_heads: 1, head_dim: 10, ..RandomShape::llama() };
     let shapes = [RandomShape::llama(), RandomShape::qwen2(), RandomShape::gpt2(), wide];
     shapes.iter().zip(1..).map(|(shape, seed)| parse(random_model(seed, shape).unwrap())).collect()
 });
 
-fn parse(bytes: Vec<u8>) -> Arc<Package> {
+pub(super) fn parse(bytes: Vec<u8>) -> Arc<Package> {
     Arc::new(Package::parse(bytes).unwrap())
 }
 
-fn tokens(n: usize, seed: u64) -> Vec<TokenId> {
+pub(super) fn tokens(n: usize, seed: u64) -> Vec<TokenId> {
     (0..n as u32).map(|i| TokenId((sampling::random(seed, i) % 320) as u32)).collect()
 }
 
@@ -43,13 +43,13 @@ fn logits(package: &Arc<Package>, tokens: &[TokenId], pieces: &[usize]) -> Vec<i
 }
 
 /// The package with some of its bytes changed.
-fn patched(package: &Package, change: impl Fn(&Layout, &mut [u8])) -> Arc<Package> {
+pub(super) fn patched(package: &Package, change: impl Fn(&Layout, &mut [u8])) -> Arc<Package> {
     let mut bytes = package.bytes().to_vec();
     change(package.layout(), &mut bytes);
     parse(bytes)
 }
 
-fn fill<const N: usize>(bytes: &mut [u8], place: &Range<u64>, value: impl Fn(usize) -> [u8; N]) {
+pub(super) fn fill<const N: usize>(bytes: &mut [u8], place: &Range<u64>, value: impl Fn(usize) -> [u8; N]) {
     for (i, b) in bytes[place.start as usize..place.end as usize].chunks_exact_mut(N).enumerate() {
         b.copy_from_slice(&value(i));
     }
@@ -132,47 +132,61 @@ proptest! {
 }
 
 /// Every matrix of a layout.
-fn matrices(layout: &Layout) -> Vec<&MatrixPlace> {
+pub(super) fn matrices(layout: &Layout) -> Vec<&MatrixPlace> {
     let layers = layout.layers.iter().flat_map(|l| [&l.qkv, &l.output, &l.up, &l.down]);
     [&layout.embedding].into_iter().chain(layers).chain(&layout.head).collect()
+}
+
+/// The package with weights, scales, biases, gains and tables at their ranges' ends, in several ways.
+pub(super) fn saturated(package: &Package) -> Vec<Arc<Package>> {
+    let ways = [(65_535u16, 0u8, 0), (65_535, 0, 1), (65_535, 20, 2), (32_768, 63, 1), (50_000, 31, 2)];
+    ways.map(|(mantissa, shift, sign)| {
+        patched(package, |layout, bytes| {
+            for m in matrices(layout) {
+                // All the same sign, alternating, or by a pattern.
+                let negative = move |i: usize| match sign {
+                    0 => false,
+                    1 => i % 2 == 1,
+                    _ => (i * i + i / 7).is_multiple_of(3),
+                };
+                fill(bytes, &m.weights, |i| if negative(i) { (-127i8).to_le_bytes() } else { 127i8.to_le_bytes() });
+                fill(bytes, &m.mantissas, |_| mantissa.to_le_bytes());
+                fill(bytes, &m.shifts, |_| [shift]);
+                fill(bytes, &m.bias, |i| if negative(i) { i32::MIN.to_le_bytes() } else { i32::MAX.to_le_bytes() });
+            }
+            for l in &layout.layers {
+                for norm in [&l.attention_norm, &l.mlp_norm, &layout.final_norm] {
+                    fill(bytes, &norm.gain, |i| {
+                        if i % 2 == 0 { (1i32 << 23).to_le_bytes() } else { (-1i32 << 23).to_le_bytes() }
+                    });
+                    fill(
+                        bytes,
+                        &norm.bias,
+                        |i| {
+                            if i % 3 == 0 { i32::MIN.to_le_bytes() } else { i32::MAX.to_le_bytes() }
+                        },
+                    );
+                    fill(bytes, &norm.fraction, |_| [40]);
+                }
+                fill(bytes, &l.fractions, |i| if i % 2 == 0 { 30i8.to_le_bytes() } else { (-16i8).to_le_bytes() });
+            }
+            fill(bytes, &layout.rotary, |_| 16_384i16.to_le_bytes());
+            fill(
+                bytes,
+                &layout.positions,
+                |i| {
+                    if i % 2 == 0 { i32::MIN.to_le_bytes() } else { i32::MAX.to_le_bytes() }
+                },
+            );
+        })
+    })
+    .into()
 }
 
 #[test]
 fn extremes_neither_panic_nor_depend_on_the_pieces() {
     for package in PACKAGES.iter() {
-        for (mantissa, shift, sign) in
-            [(65_535u16, 0u8, 0), (65_535, 0, 1), (65_535, 20, 2), (32_768, 63, 1), (50_000, 31, 2)]
-        {
-            let saturated = patched(package, |layout, bytes| {
-                for m in matrices(layout) {
-                    // All the same sign, alternating, or by a pattern.
-                    let negative = move |i: usize| match sign {
-                        0 => false,
-                        1 => i % 2 == 1,
-                        _ => (i * i + i / 7).is_multiple_of(3),
-                    };
-                    fill(bytes, &m.weights, |i| if negative(i) { (-127i8).to_le_bytes() } else { 127i8.to_le_bytes() });
-                    fill(bytes, &m.mantissas, |_| mantissa.to_le_bytes());
-                    fill(bytes, &m.shifts, |_| [shift]);
-                    fill(bytes, &m.bias, |i| if negative(i) { i32::MIN.to_le_bytes() } else { i32::MAX.to_le_bytes() });
-                }
-                for l in &layout.layers {
-                    for norm in [&l.attention_norm, &l.mlp_norm, &layout.final_norm] {
-                        fill(bytes, &norm.gain, |i| {
-                            if i % 2 == 0 { (1i32 << 23).to_le_bytes() } else { (-1i32 << 23).to_le_bytes() }
-                        });
-                        fill(bytes, &norm.bias, |i| {
-                            if i % 3 == 0 { i32::MIN.to_le_bytes() } else { i32::MAX.to_le_bytes() }
-                        });
-                        fill(bytes, &norm.fraction, |_| [40]);
-                    }
-                    fill(bytes, &l.fractions, |i| if i % 2 == 0 { 30i8.to_le_bytes() } else { (-16i8).to_le_bytes() });
-                }
-                fill(bytes, &layout.rotary, |_| 16_384i16.to_le_bytes());
-                fill(bytes, &layout.positions, |i| {
-                    if i % 2 == 0 { i32::MIN.to_le_bytes() } else { i32::MAX.to_le_bytes() }
-                });
-            });
+        for saturated in saturated(package) {
             let context = package.manifest().context as usize;
             let text = tokens(context, 3);
             let whole = logits(&saturated, &text, &[context]);

@@ -33,6 +33,7 @@ pub fn check_table(table: &[u32]) -> Result<(), PackageError> {
 
 /// The gate of x (fraction 16) with fraction 24: linear between entries, the last entry from 16 on;
 /// `gate(-x) = 1 - gate(x)`.
+#[inline]
 pub fn gate(table: &[u32], x: i32) -> i32 {
     let magnitude = x.unsigned_abs();
     let (index, part) = ((magnitude >> STEP_BITS) as usize, (magnitude & ((1 << STEP_BITS) - 1)) as i32);
@@ -43,11 +44,13 @@ pub fn gate(table: &[u32], x: i32) -> i32 {
 }
 
 /// `x * gate(x)`, fraction 16 in and out.
+#[inline]
 pub fn activate(table: &[u32], x: i32) -> i32 {
     round_shift(x as i64 * gate(table, x) as i64, TABLE_FRACTION) as i32
 }
 
 /// The gated MLP's hidden vector: `activate(gate) * up`, saturating, fraction 16.
+#[inline]
 pub fn gated(table: &[u32], gate: i32, up: i32) -> i32 {
     rescale(activate(table, gate) as i64 * up as i64, FRACTION)
 }

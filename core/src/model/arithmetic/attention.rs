@@ -21,6 +21,7 @@ pub fn check_rotary(table: &[u8]) -> Result<(), PackageError> {
 
 /// Rotates one head in place by a row of the rotary table. Element i turns with element i + half, where half
 /// is half of the rotary width; both round and saturate to int16. The rest of the head stays.
+#[inline]
 pub fn rotate(head: &mut [i16], row: &[u8]) {
     let pairs = row.as_chunks::<4>().0;
     let half = pairs.len().min(head.len() / 2);
@@ -46,6 +47,7 @@ pub fn score(query: &[i16], key: &[i16], query_fraction: i32, key_fraction: i32)
 /// `2^-d` for d with 16 fraction bits, as an integer from 0 to 32767 that stands for itself / 2^15.
 ///
 /// A polynomial of degree 4 in the fraction, in 32-bit unsigned steps; 0 from d = 16 on.
+#[inline]
 pub fn exp2_16(d: u32) -> u16 {
     let (n, f) = (d >> 16, d & 0xffff);
     if n > 15 {
@@ -59,6 +61,7 @@ pub fn exp2_16(d: u32) -> u16 {
 }
 
 /// Softmax's numerators: `exp2_16(largest score - score)`. Gives their sum, from 32767 to below 2^32.
+#[inline]
 pub fn softmax(scores: &[i32], out: &mut Vec<u16>) -> u32 {
     let largest = scores.iter().copied().max().unwrap_or(0);
     out.clear();
@@ -87,6 +90,7 @@ pub fn output_fraction(value_fractions: &[i8]) -> i32 {
 
 /// One element of a head's output: the exact sum times the reciprocal of the probabilities' sum, from the
 /// head's `value_fraction` to the layer's `output_fraction`.
+#[inline]
 pub fn output(sum: i64, reciprocal: (u32, u32), value_fraction: i32, output_fraction: i32) -> i32 {
     let (inverse, bits) = reciprocal;
     // |sum| < 2^(bits + 15), so 31 bits are left; times 2^31 it stays below 2^62.

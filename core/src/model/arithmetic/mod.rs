@@ -13,6 +13,7 @@ pub mod residual;
 pub const FRACTION: i32 = 16;
 
 /// `floor(v / 2^shift + 1/2)`: the one rounding rule, halves go up.
+#[inline]
 pub fn round_shift(v: i64, shift: u32) -> i64 {
     match shift {
         0 => v,
@@ -23,11 +24,13 @@ pub fn round_shift(v: i64, shift: u32) -> i64 {
 }
 
 /// The nearest i32: the one saturation rule.
+#[inline]
 pub fn saturate(v: i64) -> i32 {
     v.clamp(i32::MIN as i64, i32::MAX as i64) as i32
 }
 
 /// `saturate(floor(v / 2^shift + 1/2))` for every shift; a negative one multiplies.
+#[inline]
 pub fn rescale(v: i64, shift: i32) -> i32 {
     if shift >= 0 {
         saturate(round_shift(v, shift.unsigned_abs()))
@@ -39,11 +42,13 @@ pub fn rescale(v: i64, shift: i32) -> i32 {
 }
 
 /// The nearest value from -32767 to 32767: -32768 is left out so that two products of i16 fit an i32's sum.
+#[inline]
 pub fn saturate16(v: i32) -> i16 {
     v.clamp(-32767, 32767) as i16
 }
 
 /// Number of bits of the largest magnitude in `v`: 0 for all zeros, at most 32.
+#[inline]
 pub fn bit_length(v: &[i32]) -> u32 {
     32 - v.iter().fold(0, |bits, x| bits | x.unsigned_abs()).leading_zeros()
 }
@@ -52,6 +57,7 @@ pub fn bit_length(v: &[i32]) -> u32 {
 ///
 /// With b the vector's bit length and s = max(0, b - 15): `out = saturate16(round_shift(v, s))`, fraction
 /// less s.
+#[inline]
 pub fn block_float(v: &[i32], fraction: i32, out: &mut [i16]) -> i32 {
     let shift = bit_length(v).saturating_sub(15);
     for (o, x) in out.iter_mut().zip(v) {

@@ -10,6 +10,7 @@ pub const MAX_GAIN: u32 = 1 << 23;
 const INPUT_BITS: u32 = 23;
 
 /// Subtracts the mean: `floor((2 * sum + n) / (2 * n))`, saturating.
+#[inline]
 pub fn centre(x: &mut [i32]) {
     let n = x.len().max(1) as i64;
     let sum: i64 = x.iter().map(|v| *v as i64).sum();
@@ -23,6 +24,7 @@ pub fn centre(x: &mut [i32]) {
 ///
 /// z is the even number for which s * 2^z lies in [2^61, 2^63); q is the floor of the square root of that; m is
 /// floor(2^62 / q), e is 62 - z / 2.
+#[inline]
 pub fn inverse_root(s: u64) -> (u32, u32) {
     // 2^61 <= s << z < 2^63 with z even.
     let z = s.clamp(1, i64::MAX as u64).leading_zeros().saturating_sub(1) & !1;
@@ -35,6 +37,7 @@ pub fn inverse_root(s: u64) -> (u32, u32) {
 /// `epsilon` has twice the fraction bits of `x` and is multiplied by the number of elements. Steps
 /// (`docs/arithmetic.md`, "Norms"): shift to 23 bits; exact sum of squares and epsilon; inverse root; unit
 /// vector with fraction 30; gain, fraction of the gain plus 6; bias, saturating.
+#[inline]
 pub fn normalise(x: &mut [i32], norm: &Norm, epsilon: u64) -> i32 {
     let shift = bit_length(x).saturating_sub(INPUT_BITS);
     for v in x.iter_mut() {

@@ -1,0 +1,62 @@
+//! Keys and values, int16, laid out so that a vector register holds what is multiplied together.
+
+use crate::model::package::Manifest;
+use alloc::vec::Vec;
+use std::sync::RwLock;
+
+/// Positions whose keys lie together; value vectors are padded to a multiple of it.
+pub(super) const LANES: usize = 16;
+
+/// A sequence: its length, and for each layer each key/value head.
+#[derive(Debug)]
+pub(super) struct Sequence {
+    pub length: usize,
+    pub layers: Vec<Vec<RwLock<HeadCache>>>,
+}
+
+impl Sequence {
+    pub fn new(manifest: &Manifest) -> Self {
+        let head = || RwLock::new(HeadCache::new(manifest.head_dim as usize));
+        let layer = || (0..manifest.kv_heads).map(|_| head()).collect();
+        Sequence { length: 0, layers: (0..manifest.layers).map(|_| layer()).collect() }
+    }
+}
+
+/// Keys and values of one head.
+///
+/// Keys: blocks of 16 positions; in a block, for each pair of elements, 16 positions' pairs. Values: for each pair of
+/// positions, each element's pair. Places without a token are zero.
+#[derive(Debug)]
+pub(super) struct HeadCache {
+    pub width: usize,
+    /// `width` rounded up to a multiple of 16.
+    pub padded: usize,
+    pub keys: Vec<i16>,
+    pub values: Vec<i16>,
+    length: usize,
+}
+
+impl HeadCache {
+    pub fn new(width: usize) -> Self {
+        HeadCache { width, padded: width.next_multiple_of(LANES), keys: Vec::new(), values: Vec::new(), length: 0 }
+    }
+
+    /// The next position's key and value.
+    pub fn push(&mut self, key: &[i16], value: &[i16]) {
+        let (block, lane) = (self.length / LANES, self.length % LANES);
+        if lane == 0 {
+            self.keys.resize((block + 1) * LANES * self.width, 0);
+            self.values.resize((block + 1) * LANES * self.padded, 0);
+        }
+        let pairs = self.keys[block * LANES * self.width..].chunks_exact_mut(2 * LANES);
+        for (to, from) in pairs.zip(key.chunks_exact(2)) {
+            to[2 * lane..2 * lane + 2].copy_from_slice(from);
+        }
+        let (pair, half) = (self.length / 2, self.length % 2);
+        let pairs = self.values[pair * 2 * self.padded..].chunks_exact_mut(2);
+        for (to, from) in pairs.zip(value) {
+            to[half] = *from;
+        }
+        self.length += 1;
+    }
+}

@@ -1,0 +1,141 @@
+//! Kernels for AVX2: 16 int16 products at a time, added in pairs to i32 (`vpmaddwd`), exact.
+
+use super::drivers;
+use super::{Input, Product, Scratch};
+use crate::model::arithmetic::activation;
+use crate::model::cpu::cache::{HeadCache, LANES};
+use crate::model::package::Norm;
+use core::arch::x86_64::*;
+
+/// Columns after which a lane may be full: it takes 2 of 16 terms, and 516 fit.
+const RUN: usize = 4096;
+
+drivers!(2, #[target_feature(enable = "avx2")]);
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn bytes(v: &[u8; 16]) -> __m256i {
+    // SAFETY: the array holds the 16 bytes that are read; no alignment is asked for.
+    _mm256_cvtepi8_epi16(unsafe { _mm_loadu_si128(v.as_ptr().cast()) })
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn words(v: &[i16; 16]) -> __m256i {
+    // SAFETY: the array holds the 32 bytes that are read; no alignment is asked for.
+    unsafe { _mm256_loadu_si256(v.as_ptr().cast()) }
+}
+
+/// The lanes of a vector.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn lanes(v: __m256i) -> [i32; 8] {
+    let mut out = [0; 8];
+    // SAFETY: the array has room for the 32 bytes that are written; no alignment is asked for.
+    unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast(), v) };
+    out
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn total(v: __m256i) -> i64 {
+    let low = _mm256_cvtepi32_epi64(_mm256_castsi256_si128(v));
+    let high = _mm256_cvtepi32_epi64(_mm256_extracti128_si256::<1>(v));
+    let four = _mm256_add_epi64(low, high);
+    let two = _mm_add_epi64(_mm256_castsi256_si128(four), _mm256_extracti128_si256::<1>(four));
+    _mm_cvtsi128_si64(two).wrapping_add(_mm_extract_epi64::<1>(two))
+}
+
+/// The exact sums of rows from `row` on for some inputs.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn tile<const R: usize, const T: usize>(p: &Product<'_>, row: usize, inputs: [&Input; T]) -> [[i64; R]; T] {
+    let rows: [&[u8]; R] = core::array::from_fn(|r| p.matrix.row(row + r));
+    let mut sums = [[0i64; R]; T];
+    for start in (0..p.matrix.cols).step_by(RUN) {
+        let end = p.matrix.cols.min(start + RUN);
+        let weights = rows.map(|row| row[start..end].as_chunks::<16>());
+        let x = inputs.map(|x| x.values[start..end.next_multiple_of(16)].as_chunks::<16>().0);
+        let mut lanes = [[_mm256_setzero_si256(); R]; T];
+        for i in 0..(end - start) / 16 {
+            let w: [__m256i; R] = core::array::from_fn(|r| bytes(&weights[r].0[i]));
+            for t in 0..T {
+                let x = words(&x[t][i]);
+                for r in 0..R {
+                    lanes[t][r] = _mm256_add_epi32(lanes[t][r], _mm256_madd_epi16(w[r], x));
+                }
+            }
+        }
+        if !(end - start).is_multiple_of(16) {
+            for r in 0..R {
+                let mut last = [0; 16];
+                last[..weights[r].1.len()].copy_from_slice(weights[r].1);
+                let w = bytes(&last);
+                for t in 0..T {
+                    let x = words(&x[t][(end - start) / 16]);
+                    lanes[t][r] = _mm256_add_epi32(lanes[t][r], _mm256_madd_epi16(w, x));
+                }
+            }
+        }
+        for t in 0..T {
+            for r in 0..R {
+                sums[t][r] = sums[t][r].wrapping_add(total(lanes[t][r]));
+            }
+        }
+    }
+    sums
+}
+
+/// The exact products of a query with keys, block after block: 16 positions in two vectors.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn scores(low: &[i32], high: &[i32], keys: &[i16], out: &mut [i64]) {
+    let block = low.len() * 2 * LANES;
+    for (keys, out) in keys.chunks_exact(block).zip(out.chunks_exact_mut(LANES)) {
+        let steps = low.chunks(drivers::PAIRS).zip(high.chunks(drivers::PAIRS));
+        for ((low, high), keys) in steps.zip(keys.chunks(drivers::PAIRS * 2 * LANES)) {
+            let mut sums = [[_mm256_setzero_si256(); 2]; 2];
+            for ((l, h), k) in low.iter().zip(high).zip(keys.as_chunks::<16>().0.chunks_exact(2)) {
+                let (l, h) = (_mm256_set1_epi32(*l), _mm256_set1_epi32(*h));
+                for (half, k) in k.iter().enumerate() {
+                    let k = words(k);
+                    sums[0][half] = _mm256_add_epi32(sums[0][half], _mm256_madd_epi16(k, l));
+                    sums[1][half] = _mm256_add_epi32(sums[1][half], _mm256_madd_epi16(k, h));
+                }
+            }
+            add(out, sums, 8);
+        }
+    }
+}
+
+/// Adds weights times values, pair of positions after pair, 16 elements at a time.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn weigh(low: &[i32], high: &[i32], values: &[i16], sums: &mut [i64]) {
+    let stride = 2 * sums.len();
+    for (i, out) in sums.chunks_exact_mut(LANES).enumerate() {
+        let mut lanes = [[_mm256_setzero_si256(); 2]; 2];
+        for ((l, h), row) in low.iter().zip(high).zip(values.chunks_exact(stride)) {
+            let (l, h) = (_mm256_set1_epi32(*l), _mm256_set1_epi32(*h));
+            let row = row[i * 2 * LANES..][..2 * LANES].as_chunks::<16>().0;
+            for (half, v) in row.iter().enumerate() {
+                let v = words(v);
+                lanes[0][half] = _mm256_add_epi32(lanes[0][half], _mm256_madd_epi16(v, l));
+                lanes[1][half] = _mm256_add_epi32(lanes[1][half], _mm256_madd_epi16(v, h));
+            }
+        }
+        add(out, lanes, 7);
+    }
+}
+
+/// Adds high * 2^bits + low to 16 sums.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn add(out: &mut [i64], [low, high]: [[__m256i; 2]; 2], bits: u32) {
+    for (half, out) in out.chunks_exact_mut(8).enumerate() {
+        let (low, high) = (lanes(low[half]), lanes(high[half]));
+        for (o, (l, h)) in out.iter_mut().zip(low.iter().zip(high)) {
+            *o = o.wrapping_add(((h as i64) << bits) + *l as i64);
+        }
+    }
+}

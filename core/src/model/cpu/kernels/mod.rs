@@ -1,0 +1,196 @@
+//! The kernels, and the one place with `unsafe`: loads by pointer, and calls of functions that need instructions
+//! which were found at run time.
+//!
+//! Every kernel gives the specification's exact integers (`docs/arithmetic.md`): they differ in how the sums are
+//! split so that no lane overflows.
+
+#[macro_use]
+mod drivers;
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod portable;
+
+use super::cache::HeadCache;
+use super::prepared::Beside;
+use crate::model::arithmetic::{block_float, norm};
+use crate::model::package::{Matrix, Norm};
+use alloc::vec;
+use alloc::vec::Vec;
+use core::ops::Range;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Level {
+    Portable,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512Vnni,
+}
+
+/// A set of kernels that this machine can run. There is none of another kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Kernel(Level);
+
+impl Kernel {
+    /// Those that this machine can run, the slowest first.
+    pub fn available() -> Vec<Kernel> {
+        #[allow(unused_mut)]
+        let mut all = vec![Kernel(Level::Portable)];
+        #[cfg(target_arch = "x86_64")]
+        {
+            if std::is_x86_feature_detected!("avx2") {
+                all.push(Kernel(Level::Avx2));
+            }
+            if std::is_x86_feature_detected!("avx512f")
+                && std::is_x86_feature_detected!("avx512bw")
+                && std::is_x86_feature_detected!("avx512dq")
+                && std::is_x86_feature_detected!("avx512vl")
+                && std::is_x86_feature_detected!("avx512vnni")
+            {
+                all.push(Kernel(Level::Avx512Vnni));
+            }
+        }
+        all
+    }
+
+    /// The fastest.
+    pub fn best() -> Kernel {
+        Self::available().pop().unwrap_or(Kernel(Level::Portable))
+    }
+
+    /// By its name, if this machine can run it.
+    pub fn by_name(name: &str) -> Option<Kernel> {
+        Self::available().into_iter().find(|k| k.name() == name)
+    }
+
+    /// `portable`, `avx2` or `avx512`.
+    pub fn name(self) -> &'static str {
+        match self.0 {
+            Level::Portable => "portable",
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512Vnni => "avx512",
+        }
+    }
+
+    /// Whether the matrices' row sums are needed.
+    pub(super) fn wants_sums(self) -> bool {
+        self.name() == "avx512"
+    }
+}
+
+/// Input columns are padded with zeros to a multiple of this.
+const STEP: usize = 64;
+
+/// An int16 vector and its fraction, ready to be multiplied with.
+#[derive(Debug, Default)]
+pub(super) struct Input {
+    values: Vec<i16>,
+    /// Low bytes, and high bytes plus 128: for kernels that multiply bytes.
+    low: Vec<u8>,
+    high: Vec<u8>,
+    fraction: i32,
+}
+
+/// Rows of a matrix times inputs.
+pub(super) struct Product<'a> {
+    pub matrix: Matrix<'a>,
+    pub beside: &'a Beside,
+    pub rows: Range<usize>,
+    pub inputs: &'a [&'a Input],
+}
+
+/// What attention needs beside query and cache; memory that is used again.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    low: Vec<i32>,
+    high: Vec<i32>,
+    products: Vec<i64>,
+    scores: Vec<i32>,
+    weights: Vec<u16>,
+    /// The exact weighted sums of the values.
+    pub sums: Vec<i64>,
+}
+
+macro_rules! dispatch {
+    ($kernel:expr, $function:ident($($argument:expr),*)) => {
+        match $kernel.0 {
+            Level::Portable => portable::$function($($argument),*),
+            // SAFETY: a `Kernel` of this level is only made where its instructions were found.
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => unsafe { avx2::$function($($argument),*) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512Vnni => unsafe { avx512::$function($($argument),*) },
+        }
+    };
+}
+
+impl Kernel {
+    /// `v` as dynamic int16.
+    pub(super) fn input(self, v: &[i32], fraction: i32) -> Input {
+        dispatch!(self, input(v, fraction, self.wants_sums()))
+    }
+
+    /// The norm of `x`, as dynamic int16.
+    pub(super) fn normalised(self, x: &[i32], norm: &Norm, centre: bool, epsilon: u64) -> Input {
+        let mut x = x.to_vec();
+        let fraction = dispatch!(self, normalise(&mut x, norm, centre, epsilon));
+        self.input(&x, fraction)
+    }
+
+    /// The outputs of rows for each input, input after input.
+    pub(super) fn multiply(self, product: &Product<'_>, out: &mut Vec<i32>) {
+        out.clear();
+        out.resize(product.rows.len() * product.inputs.len(), 0);
+        dispatch!(self, multiply(product, out))
+    }
+
+    /// The gated MLP's hidden elements, in the place of the gates.
+    pub(super) fn gate(self, table: &[u32], gates: &mut [i32], ups: &[i32]) {
+        dispatch!(self, gate(table, gates, ups))
+    }
+
+    /// The plain MLP's hidden elements, in place.
+    pub(super) fn activate(self, table: &[u32], values: &mut [i32]) {
+        dispatch!(self, activate(table, values))
+    }
+
+    /// One query head over the first `positions` keys and values: the sums are in the scratch memory, the
+    /// weights' sum comes back. `shift` is the fractions of query and key less 16.
+    pub(super) fn attend(
+        self,
+        query: &[i16],
+        cache: &HeadCache,
+        positions: usize,
+        shift: i32,
+        scratch: &mut Scratch,
+    ) -> u32 {
+        dispatch!(self, attend(query, cache, positions, shift, scratch))
+    }
+}
+
+/// See [`Kernel::input`].
+#[inline(always)]
+fn make_input(v: &[i32], fraction: i32, bytes: bool) -> Input {
+    let mut values = vec![0; v.len().next_multiple_of(STEP)];
+    let fraction = block_float(v, fraction, &mut values);
+    let (mut low, mut high) = (Vec::new(), Vec::new());
+    if bytes {
+        low = values.iter().map(|v| *v as u8).collect();
+        high = values.iter().map(|v| ((*v >> 8) as u8).wrapping_add(128)).collect();
+    }
+    Input { values, low, high, fraction }
+}
+
+/// See [`Kernel::normalised`].
+#[inline(always)]
+fn make_norm(x: &mut [i32], norm: &Norm, centre: bool, epsilon: u64) -> i32 {
+    if centre {
+        norm::centre(x);
+    }
+    norm::normalise(x, norm, epsilon)
+}

@@ -1,0 +1,124 @@
+//! The CPU engine: SIMD kernels chosen at run time, threads, blocked matrix products, several sequences in one
+//! pass. The same bits as [`Reference`](super::Reference), which says what is computed; this says how fast.
+//!
+//! Weights stay where the package has them. A block of tokens, of one sequence or of many, goes through the layers
+//! together, so that weights are read once for all of them.
+
+mod cache;
+// Loads by pointer, and calls into functions compiled for instructions found at run time.
+#[allow(unsafe_code)]
+mod kernels;
+mod pass;
+mod prepared;
+mod team;
+
+#[cfg(all(test, feature = "import"))]
+mod tests;
+
+pub use kernels::Kernel;
+
+use super::engine::{Engine, EngineError, Feed, Logits, SequenceId, Want, check_batch};
+use super::package::{ModelInfo, Package};
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+use cache::Sequence;
+use prepared::Prepared;
+
+/// Tokens that go through the layers together: their activations stay in a core's second cache.
+const BLOCK: usize = 64;
+
+/// Multiply-accumulates that are worth another thread: starting one takes as long as some millions of them.
+const WORK_PER_THREAD: u64 = 4 << 20;
+
+/// The CPU engine.
+#[derive(Debug)]
+pub struct Cpu {
+    package: Arc<Package>,
+    info: ModelInfo,
+    prepared: Prepared,
+    kernel: Kernel,
+    threads: usize,
+    sequences: BTreeMap<SequenceId, Sequence>,
+    next: u64,
+}
+
+/// One token on its way through the layers.
+#[derive(Clone, Copy, Debug)]
+struct Token {
+    id: usize,
+    sequence: SequenceId,
+    position: usize,
+    feed: usize,
+    wants_logits: bool,
+}
+
+impl Cpu {
+    /// An engine for a model with the fastest kernel of this machine, on all of its cores.
+    pub fn new(package: Arc<Package>) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self::with(package, Kernel::best(), cores)
+    }
+
+    /// An engine with a given kernel and number of threads (at least one).
+    pub fn with(package: Arc<Package>, kernel: Kernel, threads: usize) -> Self {
+        let (info, prepared) = (package.info(), Prepared::new(&package, kernel));
+        Cpu { package, info, prepared, kernel, threads: threads.max(1), sequences: BTreeMap::new(), next: 0 }
+    }
+
+    /// The kernel that it uses.
+    pub fn kernel(&self) -> Kernel {
+        self.kernel
+    }
+
+    /// The most threads that it uses.
+    pub fn threads(&self) -> usize {
+        self.threads
+    }
+
+    /// Threads worth starting for this many tokens.
+    fn members(&self, tokens: usize) -> usize {
+        let work = self.info.parameters.saturating_mul(tokens as u64);
+        self.threads.min(1 + (work / WORK_PER_THREAD) as usize)
+    }
+}
+
+impl Engine for Cpu {
+    fn info(&self) -> &ModelInfo {
+        &self.info
+    }
+
+    fn open(&mut self) -> Result<SequenceId, EngineError> {
+        let id = SequenceId(self.next);
+        self.next += 1;
+        self.sequences.insert(id, Sequence::new(self.package.manifest()));
+        Ok(id)
+    }
+
+    fn forward(&mut self, batch: &[Feed<'_>]) -> Result<Vec<Logits>, EngineError> {
+        check_batch(&self.info, batch, |id| self.sequences.get(&id).map(|s| s.length))?;
+        let mut tokens = Vec::new();
+        for (feed, f) in batch.iter().enumerate() {
+            let Some(held) = self.sequences.get_mut(&f.sequence) else { continue };
+            for (i, id) in f.tokens.iter().enumerate() {
+                let wants_logits = match f.want {
+                    Want::Nothing => false,
+                    Want::Last => i + 1 == f.tokens.len(),
+                    Want::All => true,
+                };
+                let (id, position) = (id.0 as usize, held.length + i);
+                tokens.push(Token { id, sequence: f.sequence, position, feed, wants_logits });
+            }
+            held.length += f.tokens.len();
+        }
+        let mut logits = vec![Vec::new(); batch.len()];
+        pass::run(self, &tokens, &mut logits);
+        let vocabulary = self.info.vocabulary as usize;
+        Ok(logits.into_iter().map(|values| Logits::new(vocabulary, values)).collect())
+    }
+
+    fn close(&mut self, sequence: SequenceId) {
+        self.sequences.remove(&sequence);
+    }
+}

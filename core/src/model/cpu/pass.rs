@@ -1,0 +1,317 @@
+//! One pass of tokens through the layers, by a team of threads.
+//!
+//! A member owns some tokens (their residual streams, norms and int16 vectors; all members compute a single token's,
+//! which spares them a wait), some rows of each matrix, and some heads. What others need it publishes.
+
+use super::cache::Sequence;
+use super::kernels::{Input, Kernel, Product, Scratch};
+use super::prepared::{Beside, BesideLayer};
+use super::team::{Barrier, Board};
+use super::{BLOCK, Cpu, Token};
+use crate::model::arithmetic::{self, FRACTION, attention, linear, residual};
+use crate::model::package::{Layer, Manifest, Matrix, MlpKind, Norm, NormKind, Package};
+use alloc::vec;
+use alloc::vec::Vec;
+use core::ops::Range;
+use std::sync::{PoisonError, RwLockReadGuard};
+
+/// Runs tokens through the model. The logits of those that want them go to their feed's vector in `logits`.
+pub(super) fn run(engine: &Cpu, tokens: &[Token], logits: &mut [Vec<i32>]) {
+    let members = engine.members(tokens.len());
+    let team = Team {
+        engine,
+        members,
+        barrier: Barrier::new(members),
+        rows: Board::new(members),
+        inputs: Board::new(members),
+    };
+    let team = &team;
+    std::thread::scope(|scope| {
+        let _place = team.barrier.place();
+        for index in 1..members {
+            scope.spawn(move || {
+                let _place = team.barrier.place();
+                Member::new(team, index).run(tokens, &mut []);
+            });
+        }
+        Member::new(team, 0).run(tokens, logits);
+    });
+}
+
+/// What the members share.
+struct Team<'a> {
+    engine: &'a Cpu,
+    members: usize,
+    barrier: Barrier,
+    rows: Board<Vec<i32>>,
+    inputs: Board<Vec<Input>>,
+}
+
+/// Part `index` of `n` things among `members`.
+fn split(n: usize, members: usize, index: usize) -> Range<usize> {
+    n * index / members..n * (index + 1) / members
+}
+
+/// The rows that all members published: each has a part of the rows, token after token.
+struct Rows<'a> {
+    parts: Vec<RwLockReadGuard<'a, Vec<i32>>>,
+    rows: usize,
+}
+
+impl Rows<'_> {
+    /// Adds a token's rows to `out`.
+    fn copy(&self, token: usize, wanted: Range<usize>, out: &mut Vec<i32>) {
+        for (i, part) in self.parts.iter().enumerate() {
+            let held = split(self.rows, self.parts.len(), i);
+            let (from, to) = (wanted.start.max(held.start), wanted.end.min(held.end));
+            if from < to {
+                let at = token * held.len();
+                out.extend_from_slice(&part[at + from - held.start..at + to - held.start]);
+            }
+        }
+    }
+
+    /// A token's rows as int16.
+    fn words(&self, token: usize, wanted: Range<usize>, memory: &mut Vec<i32>, out: &mut Vec<i16>) {
+        memory.clear();
+        self.copy(token, wanted, memory);
+        out.clear();
+        out.extend(memory.iter().map(|v| arithmetic::saturate16(*v)));
+    }
+}
+
+/// The inputs of all tokens.
+enum Inputs<'a> {
+    Own(Vec<Input>),
+    All(Vec<RwLockReadGuard<'a, Vec<Input>>>),
+}
+
+impl Inputs<'_> {
+    fn list(&self) -> Vec<&Input> {
+        match self {
+            Inputs::Own(own) => own.iter().collect(),
+            Inputs::All(parts) => parts.iter().flat_map(|part| part.iter()).collect(),
+        }
+    }
+}
+
+struct Member<'a> {
+    team: &'a Team<'a>,
+    package: &'a Package,
+    manifest: &'a Manifest,
+    kernel: Kernel,
+    index: usize,
+    /// The number of the next publication of rows, and of inputs.
+    rows_turn: usize,
+    inputs_turn: usize,
+    scratch: Scratch,
+    words: Vec<i16>,
+    memory: Vec<i32>,
+    page: Vec<i32>,
+}
+
+/// A block of tokens as one member sees it.
+struct Block<'a> {
+    tokens: &'a [Token],
+    sequences: Vec<&'a Sequence>,
+    /// The tokens that this member owns.
+    own: Range<usize>,
+    /// Whether it owns all of them.
+    all: bool,
+    /// The residual streams of its own.
+    residual: Vec<Vec<i32>>,
+}
+
+impl<'a> Member<'a> {
+    fn new(team: &'a Team<'a>, index: usize) -> Self {
+        let package = &*team.engine.package;
+        Member {
+            team,
+            package,
+            manifest: package.manifest(),
+            kernel: team.engine.kernel,
+            index,
+            rows_turn: 0,
+            inputs_turn: 0,
+            scratch: Scratch::default(),
+            words: Vec::new(),
+            memory: Vec::new(),
+            page: Vec::new(),
+        }
+    }
+
+    fn run(&mut self, tokens: &[Token], logits: &mut [Vec<i32>]) {
+        for tokens in tokens.chunks(BLOCK) {
+            let mut block = self.block(tokens);
+            for (index, (layer, beside)) in self.package.layers().zip(&self.team.engine.prepared.layers).enumerate() {
+                self.attention(&mut block, index, &layer, beside);
+                self.mlp(&mut block, &layer, beside);
+            }
+            self.logits(&block, logits);
+        }
+    }
+
+    fn block<'b>(&self, tokens: &'b [Token]) -> Block<'b>
+    where
+        'a: 'b,
+    {
+        let all = self.team.members == 1 || tokens.len() == 1;
+        let own = if all { 0..tokens.len() } else { split(tokens.len(), self.team.members, self.index) };
+        let embedding = self.package.embedding();
+        let start = |t: &Token| {
+            let mut x = vec![0; self.manifest.dim as usize];
+            linear::embed(&embedding, t.id, self.manifest.residual_fraction as i32, &mut x);
+            let learned = self.package.position(t.position).as_chunks::<4>().0;
+            for (x, p) in x.iter_mut().zip(learned) {
+                *x = x.saturating_add(i32::from_le_bytes(*p));
+            }
+            x
+        };
+        let sequences = tokens.iter().filter_map(|t| self.team.engine.sequences.get(&t.sequence)).collect();
+        Block { tokens, sequences, residual: tokens[own.clone()].iter().map(start).collect(), own, all }
+    }
+
+    /// Waits for the others' parts of an output with so many rows.
+    fn publish(&mut self, rows: usize) -> Rows<'a> {
+        let page = core::mem::take(&mut self.page);
+        self.page = self.team.rows.publish(self.rows_turn, self.index, page);
+        self.team.barrier.wait();
+        let parts = self.team.rows.read(self.rows_turn);
+        self.rows_turn += 1;
+        Rows { parts, rows }
+    }
+
+    /// Waits for the others' inputs.
+    fn share(&mut self, own: Vec<Input>, all: bool) -> Inputs<'a> {
+        if all {
+            return Inputs::Own(own);
+        }
+        self.team.inputs.publish(self.inputs_turn, self.index, own);
+        self.team.barrier.wait();
+        let parts = self.team.inputs.read(self.inputs_turn);
+        self.inputs_turn += 1;
+        Inputs::All(parts)
+    }
+
+    fn normalised(&self, x: &[i32], norm: &Norm) -> Input {
+        self.kernel.normalised(x, norm, self.manifest.norm == NormKind::Layer, self.manifest.epsilon)
+    }
+
+    /// This member's rows of a matrix times all inputs, to its page.
+    fn multiply(&mut self, matrix: Matrix<'_>, beside: &Beside, inputs: &Inputs<'_>) {
+        let rows = split(matrix.rows, self.team.members, self.index);
+        self.kernel.multiply(&Product { matrix, beside, rows, inputs: &inputs.list() }, &mut self.page);
+    }
+
+    /// Adds the matrix times the inputs to the residual streams.
+    fn add(&mut self, block: &mut Block<'_>, matrix: Matrix<'_>, beside: &Beside, inputs: Inputs<'_>) {
+        self.multiply(matrix, beside, &inputs);
+        drop(inputs);
+        let outputs = self.publish(matrix.rows);
+        for (token, x) in block.own.clone().zip(&mut block.residual) {
+            self.memory.clear();
+            outputs.copy(token, 0..matrix.rows, &mut self.memory);
+            residual::add(x, &self.memory);
+        }
+    }
+
+    fn attention(&mut self, block: &mut Block<'_>, index: usize, layer: &Layer<'_>, beside: &BesideLayer) {
+        let (members, width) = (self.team.members, self.manifest.head_dim as usize);
+        let (heads, kv_heads) = (self.manifest.heads as usize, self.manifest.kv_heads as usize);
+        let own = block.residual.iter().map(|x| self.normalised(x, layer.attention_norm)).collect();
+        let inputs = self.share(own, block.all);
+        self.multiply(layer.qkv, &beside.qkv, &inputs);
+        drop(inputs);
+        let qkv = self.publish(layer.qkv.rows);
+
+        // All keys and values first: a token then looks back only.
+        let mut value = Vec::with_capacity(width);
+        for kv in (self.index..kv_heads).step_by(members) {
+            for (t, (token, sequence)) in block.tokens.iter().zip(&block.sequences).enumerate() {
+                let (k, v) = ((heads + kv) * width, (heads + kv_heads + kv) * width);
+                qkv.words(t, v..v + width, &mut self.memory, &mut value);
+                qkv.words(t, k..k + width, &mut self.memory, &mut self.words);
+                attention::rotate(&mut self.words, self.package.rotary(token.position));
+                let cache = &sequence.layers[index][kv];
+                cache.write().unwrap_or_else(PoisonError::into_inner).push(&self.words, &value);
+            }
+        }
+        self.team.barrier.wait();
+        self.page.clear();
+        for item in (self.index..block.tokens.len() * heads).step_by(members) {
+            let (t, h) = (item / heads, item % heads);
+            let (kv, position) = (h / (heads / kv_heads), block.tokens[t].position);
+            qkv.words(t, h * width..(h + 1) * width, &mut self.memory, &mut self.words);
+            attention::rotate(&mut self.words, self.package.rotary(position));
+            let shift = layer.query_fractions[h] as i32 + layer.key_fractions[kv] as i32 - FRACTION;
+            let cache = block.sequences[t].layers[index][kv].read().unwrap_or_else(PoisonError::into_inner);
+            let total = self.kernel.attend(&self.words, &cache, position + 1, shift, &mut self.scratch);
+            let (reciprocal, vf) = (attention::reciprocal(total), layer.value_fractions[kv] as i32);
+            let sums = self.scratch.sums.iter().take(width);
+            self.page.extend(sums.map(|s| attention::output(*s, reciprocal, vf, beside.attention_fraction)));
+        }
+        drop(qkv);
+        let attended = self.publish(0);
+        let own = block.own.clone().map(|t| {
+            self.memory.clear();
+            for item in t * heads..(t + 1) * heads {
+                let at = item / members * width;
+                self.memory.extend_from_slice(&attended.parts[item % members][at..at + width]);
+            }
+            self.kernel.input(&self.memory, beside.attention_fraction)
+        });
+        let own = own.collect();
+        drop(attended);
+        let inputs = self.share(own, block.all);
+        self.add(block, layer.output, &beside.output, inputs);
+    }
+
+    fn mlp(&mut self, block: &mut Block<'_>, layer: &Layer<'_>, beside: &BesideLayer) {
+        let own = block.residual.iter().map(|x| self.normalised(x, layer.mlp_norm)).collect();
+        let inputs = self.share(own, block.all);
+        let hidden = self.manifest.hidden as usize;
+        let (rows, list) = (split(hidden, self.team.members, self.index), inputs.list());
+        let up = |rows| Product { matrix: layer.up, beside: &beside.up, rows, inputs: &list };
+        let table = self.package.activation();
+        self.kernel.multiply(&up(rows.clone()), &mut self.page);
+        match self.manifest.mlp {
+            MlpKind::Gated => {
+                self.kernel.multiply(&up(rows.start + hidden..rows.end + hidden), &mut self.memory);
+                self.kernel.gate(table, &mut self.page, &self.memory);
+            }
+            MlpKind::Plain => self.kernel.activate(table, &mut self.page),
+        }
+        drop(list);
+        drop(inputs);
+        let rows = self.publish(hidden);
+        let own = block.own.clone().map(|t| {
+            self.memory.clear();
+            rows.copy(t, 0..hidden, &mut self.memory);
+            self.kernel.input(&self.memory, FRACTION)
+        });
+        let own = own.collect();
+        drop(rows);
+        let inputs = self.share(own, block.all);
+        self.add(block, layer.down, &beside.down, inputs);
+    }
+
+    fn logits(&mut self, block: &Block<'_>, logits: &mut [Vec<i32>]) {
+        let wanted: Vec<&Token> = block.tokens.iter().filter(|t| t.wants_logits).collect();
+        if wanted.is_empty() {
+            return;
+        }
+        let own = block.tokens[block.own.clone()].iter().zip(&block.residual).filter(|(t, _)| t.wants_logits);
+        let own = own.map(|(_, x)| self.normalised(x, self.package.final_norm())).collect();
+        let inputs = self.share(own, block.all);
+        let head = self.package.head();
+        self.multiply(head, &self.team.engine.prepared.head, &inputs);
+        drop(inputs);
+        let rows = self.publish(head.rows);
+        for (i, token) in wanted.into_iter().enumerate() {
+            // The first member alone has where they go.
+            if let Some(out) = logits.get_mut(token.feed) {
+                rows.copy(i, 0..head.rows, out);
+            }
+        }
+    }
+}
