@@ -14,7 +14,9 @@ const USUAL_LOG: &str = "warn,camelid_node=info";
 /// Runs a node until Ctrl-C, SIGTERM, or `camelid node stop`.
 pub async fn run(config: NodeConfig) -> anyhow::Result<()> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(USUAL_LOG));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    log.with_ansi(colours).init();
     let mnemonic = open_wallet(&config)?;
     let (api, data_dir, network) = (config.api, config.data_dir.clone(), config.network);
     let (handle, mut task) = node::start(config, mnemonic.as_ref()).await?;

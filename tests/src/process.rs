@@ -71,10 +71,15 @@ impl NodeProcess {
         self.dir.with_extension("log")
     }
 
-    /// Runs another `camelid` command on its data directory.
-    pub fn command(&self, args: &[&str]) -> Result<String> {
+    /// Runs another `camelid` command on its data directory, however it ends.
+    pub fn output(&self, args: &[&str]) -> Result<Output> {
         let dir = self.dir.display().to_string();
-        let output = run_command(["--network", "dev", "--data-dir", &dir].iter().chain(args))?;
+        run_command(["--network", "dev", "--data-dir", &dir].iter().chain(args))
+    }
+
+    /// Runs another `camelid` command on its data directory; gives what it printed.
+    pub fn command(&self, args: &[&str]) -> Result<String> {
+        let output = self.output(args)?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         ensure!(output.status.success(), "camelid {}: {}", args.join(" "), text(&output.stderr).trim());
         Ok(text(&output.stdout))
@@ -154,6 +159,22 @@ impl NodeProcess {
             let _ = child.kill();
             let _ = child.wait();
         }
+    }
+
+    /// From its next start on it listens where it listens now, so that its peers find it again.
+    pub async fn keep_address(&mut self) -> Result<()> {
+        let address = self.address().await?;
+        for arg in self.args.iter_mut().filter(|arg| *arg == "127.0.0.1:0") {
+            address.clone_into(arg);
+        }
+        Ok(())
+    }
+
+    /// Ends it as a power cut would, and starts it again.
+    pub async fn restart(&mut self) -> Result<Status> {
+        self.kill();
+        self.spawn()?;
+        self.ready().await
     }
 
     /// Ends it as its user would; fails unless it ends well and soon.

@@ -58,9 +58,14 @@ impl<S: Store> Chain<S> {
     /// The blocks to fetch next: at most `limit` on the way to the header with the most work whose bodies are not here,
     /// the lowest first.
     pub fn missing_blocks(&self, limit: usize) -> Result<Vec<BlockHash>, ChainError<S::Error>> {
+        self.missing_blocks_to(&self.best_header()?, limit)
+    }
+
+    /// The same for the chain that ends with `last`, whose header is known: whoever has that chain has these blocks.
+    pub fn missing_blocks_to(&self, last: &BlockHash, limit: usize) -> Result<Vec<BlockHash>, ChainError<S::Error>> {
         let overlay = Overlay::new(&self.store);
         let mut missing = Vec::new();
-        let mut at = overlay.header(&self.best_header()?)?;
+        let mut at = overlay.header(last)?;
         while at.status == BlockStatus::Header {
             missing.push(at.hash());
             at = overlay.header(&at.header.previous)?;

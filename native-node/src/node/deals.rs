@@ -2,7 +2,7 @@
 
 use super::journal::Shelf;
 use super::models::{AnswerCheck, Done, Work};
-use super::{Node, NodeError};
+use super::{Internal, Node, NodeError};
 use crate::config::Cheat;
 use camelid_core::contract::{ReleaseFacts, Witness, release_allowed};
 use camelid_core::deal::{Action, ClientDeal, ClientKeys, ComputeDeal};
@@ -13,12 +13,14 @@ use camelid_core::message::Payload;
 use camelid_core::pool::AddError;
 use camelid_core::transaction::Transaction;
 use camelid_core::units::{Amount, TokenId};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Seconds without a conflict after a settlement was seen, before its key may be handed over unburied (d).
 const QUIET_SECONDS: u32 = 2;
 /// Deals that are over and kept at hand.
 const ENDED_DEALS: usize = 1_000;
+/// How long to wait before the model is tried again after it failed.
+const MODEL_RETRY: Duration = Duration::from_secs(10);
 
 impl Node {
     /// Reads the deals of before the restart.
@@ -191,10 +193,11 @@ impl Node {
     }
 
     fn compute(&mut self, job: &JobId) {
-        let Some(deal) = self.computes.get_mut(job) else { return };
+        let Some(deal) = self.computes.get(job) else { return };
         let params = &deal.create.params;
         let (Some(private), Some(package)) = (&deal.private, self.models.get(&params.model)) else {
-            deal.on_compute_failed();
+            tracing::error!(%job, "the model to compute this answer with is not here any more");
+            self.retry_model(job);
             return;
         };
         self.model_thread.send(Work::Generate {
@@ -208,11 +211,11 @@ impl Node {
     }
 
     fn check_answer(&mut self, job: &JobId, prompt: Vec<TokenId>, answer: Vec<TokenId>) {
-        let Some(deal) = self.clients.get_mut(job) else { return };
+        let Some(deal) = self.clients.get(job) else { return };
         let params = &deal.create.params;
         let Some(package) = self.models.get(&params.model) else {
-            tracing::error!(%job, "the model to check this answer with is not here any more");
-            deal.on_verify_failed();
+            tracing::error!(%job, "the model to check this answer with is not here any more: import it again");
+            self.retry_model(job);
             return;
         };
         self.model_thread.send(Work::Check(AnswerCheck {
@@ -226,6 +229,25 @@ impl Node {
             mode: deal.verify,
             random: u64::from_le_bytes(super::random()),
         }));
+    }
+
+    /// What could not be computed or checked is tried again in a while: at once it would fail again.
+    fn retry_model(&self, job: &JobId) {
+        let (internal, job) = (self.internal.clone(), *job);
+        tokio::spawn(async move {
+            tokio::time::sleep(MODEL_RETRY).await;
+            let _ = internal.send(Internal::RetryModel(job));
+        });
+    }
+
+    /// It is time to try again; the next step does.
+    pub(super) fn on_retry_model(&mut self, job: &JobId) {
+        if let Some(deal) = self.computes.get_mut(job) {
+            deal.on_compute_failed();
+        }
+        if let Some(deal) = self.clients.get_mut(job) {
+            deal.on_verify_failed();
+        }
     }
 
     /// The model thread finished something.
@@ -248,6 +270,7 @@ impl Node {
                         }
                         Err(error) => {
                             tracing::warn!(%job, %error, "the model could not be run");
+                            self.retry_model(&job);
                         }
                     }
                 }
@@ -259,6 +282,7 @@ impl Node {
                         Ok(verdict) => deal.on_verified(verdict, &facts),
                         Err(error) => {
                             tracing::error!(%job, %error, "the answer could not be checked");
+                            self.retry_model(&job);
                         }
                     }
                 }

@@ -113,6 +113,8 @@ enum Internal {
     Mined(Box<camelid_core::block::Block>),
     /// The model thread finished something.
     Done(Done),
+    /// It is time to try again what the model thread could not do.
+    RetryModel(JobId),
     /// A neighbour answered, or did not.
     Answer { peer: PeerId, asked: sync::Asked, answer: Result<Vec<u8>, String> },
     /// A message that was being forwarded found no way.
@@ -352,6 +354,10 @@ impl Node {
         match report {
             Internal::Mined(block) => self.on_mined(*block),
             Internal::Done(done) => self.on_done(done),
+            Internal::RetryModel(job) => {
+                self.on_retry_model(&job);
+                Ok(())
+            }
             Internal::Answer { peer, asked, answer } => self.on_answer(peer, asked, answer),
             Internal::Unroutable { message, sender } => {
                 self.on_unroutable(message, sender);

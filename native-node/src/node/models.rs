@@ -85,10 +85,13 @@ impl ModelShelf {
         self.served.iter().copied()
     }
 
-    /// A model by its name, its root, or the start of its root.
+    /// A model by the name that it has here (its file's) or of its own, its root, or the start of its root.
     pub fn find(&self, name: &str) -> Result<&Arc<Package>, ShelfError> {
+        let file = |root| self.files.get(&root).and_then(|f| f.file_stem()).is_some_and(|stem| stem == name);
         let fits = |p: &&Arc<Package>| {
-            p.info().name == name || (name.len() >= 6 && p.root().to_string().starts_with(&name.to_ascii_lowercase()))
+            p.info().name == name
+                || file(p.root())
+                || (name.len() >= 6 && p.root().to_string().starts_with(&name.to_ascii_lowercase()))
         };
         let found: Vec<_> = self.models.values().filter(fits).collect();
         match found[..] {

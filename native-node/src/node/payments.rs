@@ -78,10 +78,15 @@ impl Node {
             };
             part.0 += coin.output.value.0;
         }
-        for (_, entry) in self.pool.entries() {
-            let outputs = entry.transaction.outputs.iter();
-            let ours = outputs.filter(|o| wallet.keyring.owner(&o.script_pubkey).is_some());
-            holdings.pending.0 += ours.map(|o| o.value.0).sum::<u64>();
+        for (txid, entry) in self.pool.entries() {
+            for (index, output) in entry.transaction.outputs.iter().enumerate() {
+                let outpoint = OutPoint { txid: *txid, index: index as u32 };
+                let ours = wallet.keyring.owner(&output.script_pubkey).is_some();
+                // Change that the next loose transaction spends counts there.
+                if ours && self.pool.spender(&outpoint).is_none() {
+                    holdings.pending.0 += output.value.0;
+                }
+            }
         }
         holdings.in_jobs.0 += self.in_contracts().0;
         Ok(holdings)

@@ -1,16 +1,21 @@
 //! Following other chains: headers first, then the blocks that are missing.
 
 use super::{Internal, Node, NodeError};
-use crate::network::PeerId;
+use crate::network::{PeerId, Verdict};
 use camelid_core::chain::ChainError;
 use camelid_core::encode::{Decode, Encode};
+use camelid_core::hash::BlockHash;
 use camelid_core::message::{ChainStatus, MAX_BLOCKS_PER_REQUEST, MAX_HEADERS_PER_RESPONSE, Request, Response};
 use camelid_core::units::Height;
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// How often neighbours are asked where they stand, should a gossip message be lost.
 const POLL: Duration = Duration::from_secs(5);
+
+/// How many missing blocks are looked up at once, so that a long chain is not walked for every request.
+const WANTED: usize = 2_000;
 
 /// What a neighbour was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,9 +27,13 @@ pub(super) enum Asked {
 }
 
 /// What is known about a neighbour.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct PeerState {
     pub(super) height: Option<Height>,
+    /// The last block of its chain, as it says.
+    tip: Option<BlockHash>,
+    /// The next blocks to ask it for, oldest first.
+    wanted: VecDeque<BlockHash>,
     /// A question about its chain that it has not answered yet.
     busy: bool,
     pools_asked: bool,
@@ -67,7 +76,7 @@ impl Node {
         }
         let known = matches!(self.chain.header(&theirs.tip), Ok(Some(entry)) if entry.has_body());
         let Some(state) = self.peers.get_mut(&peer) else { return };
-        state.height = Some(theirs.height);
+        (state.height, state.tip) = (Some(theirs.height), Some(theirs.tip));
         if !state.pools_asked && known {
             state.pools_asked = true;
             self.ask(peer, Asked::Pools, &Request::Pools);
@@ -89,9 +98,25 @@ impl Node {
         }
     }
 
+    /// Asks for the next blocks that are missing here, of the peer's own chain where it is known: another chain with
+    /// more work may be one whose blocks nobody gives.
     fn ask_blocks(&mut self, peer: PeerId) -> Result<(), NodeError> {
-        let missing = self.chain.missing_blocks(MAX_BLOCKS_PER_REQUEST)?;
         let Some(state) = self.peers.get_mut(&peer) else { return Ok(()) };
+        let here = |hash: &BlockHash| Ok::<_, NodeError>(self.chain.header(hash)?.is_some_and(|e| e.has_body()));
+        while let Some(next) = state.wanted.front()
+            && here(next)?
+        {
+            state.wanted.pop_front();
+        }
+        if state.wanted.is_empty() {
+            let known = match state.tip {
+                Some(tip) => self.chain.header(&tip)?.filter(|e| e.work >= self.chain.tip().work).map(|e| e.hash()),
+                None => None,
+            };
+            let last = known.map_or_else(|| self.chain.best_header(), Ok)?;
+            state.wanted = self.chain.missing_blocks_to(&last, WANTED)?.into();
+        }
+        let missing: Vec<_> = state.wanted.iter().take(MAX_BLOCKS_PER_REQUEST).copied().collect();
         state.busy = !missing.is_empty();
         if !missing.is_empty() {
             self.ask(peer, Asked::Blocks, &Request::Blocks(missing));
@@ -133,12 +158,15 @@ impl Node {
                 }
             }
             (Asked::Blocks, Response::Blocks(blocks)) => {
-                let some = !blocks.is_empty();
+                let mut new = false;
                 for block in blocks {
-                    self.on_block(peer, block)?;
+                    new |= self.on_block(peer, block)? == Verdict::Accept;
                 }
-                if some {
+                // Whoever gives nothing new is asked again with the next poll, not at once.
+                if new {
                     self.ask_blocks(peer)?;
+                } else if let Some(state) = self.peers.get_mut(&peer) {
+                    state.wanted.clear();
                 }
             }
             (Asked::Pools, Response::Pools(messages)) => self.on_pools(peer, &messages)?,
