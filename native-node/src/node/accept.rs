@@ -97,7 +97,9 @@ impl Node {
         let tokens = params.prompt_tokens as u64 + params.max_tokens as u64;
         let price = ModelPrice { model: params.model, per_thousand_tokens: self.config.price }.for_tokens(tokens);
         let fits = valid_job(&package.info(), params.prompt_tokens as u64, params.max_tokens, &params.sampling).is_ok();
-        let lives = params.valid_until.since(self.chain.height().next()) >= self.rules.release_least_left;
+        // Long enough to release the key early, and not so long that a client who never pays binds the stake for days.
+        let left = params.valid_until.since(self.chain.height().next());
+        let lives = (self.rules.release_least_left..=2 * self.rules.job_lifetime).contains(&left);
         // "Reveal at least release depth + 2·buried + 2": shorter periods leave a node no time.
         let subsidy = subsidy(self.params, self.chain.height().next());
         let safe = params.reward.checked_add(params.stake).is_some_and(|sum| {

@@ -166,6 +166,9 @@ impl Node {
                 if let Err(error) = self.take_job_message(&payload) {
                     tracing::debug!(%error, %job, "our own message");
                 }
+                if let (Payload::Testament(_), Some(deal)) = (&payload, self.computes.get(job)) {
+                    self.send_to(deal.create.params.client_peer.clone(), payload.clone());
+                }
                 self.broadcast(payload);
             }
             Action::Send(peer, payload) => self.send_to(peer, payload),

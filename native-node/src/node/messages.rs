@@ -2,7 +2,7 @@
 
 use super::{Node, NodeError};
 use crate::network::{MessageId, NetworkEvent, PeerId, Responder, Verdict};
-use camelid_core::chain::{ChainError, Outcome};
+use camelid_core::chain::{ChainError, Outcome, TransactionError};
 use camelid_core::encode::{Decode, Encode};
 use camelid_core::hash::{JobId, Txid};
 use camelid_core::job::{JobStatus, PeerAddress};
@@ -113,6 +113,8 @@ impl Node {
                 Ok(match error {
                     // "Pools relay the first conflict to a coin as an alert."
                     PoolError::Conflict { .. } if self.warned.insert(tx.txid()) => Verdict::Accept,
+                    // Wrong on every chain, and dear to check.
+                    PoolError::Invalid(TransactionError::Script { .. }) => Verdict::Reject,
                     // What is invalid here may be valid on a chain that we have not seen yet.
                     _ => Verdict::Ignore,
                 })
@@ -374,6 +376,12 @@ impl Node {
             }
             Payload::Undeliverable(undeliverable) => {
                 tracing::debug!(message = %undeliverable.message, "a message of ours was not delivered");
+            }
+            // Sent to its client too: pools that took another node's accept for this job do not pass it on.
+            Payload::Testament(_) => {
+                if let Err(error) = self.take_job_message(&payload) {
+                    tracing::debug!(%error, "testament for our pool");
+                }
             }
             _ => tracing::debug!(kind = envelope.kind, "addressed message of a kind that is broadcast"),
         }
