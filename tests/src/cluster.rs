@@ -152,7 +152,7 @@ impl Cluster {
         }
         let tail = |node: &NodeProcess| {
             let log = node.log();
-            let lines: Vec<_> = log.lines().collect();
+            let lines: Vec<_> = log.lines().filter(|line| !line.contains("new tip")).collect();
             format!("--- {}\n{}\n", node.name, lines[lines.len().saturating_sub(60)..].join("\n"))
         };
         bail!("{what}: not within two minutes\n{}{}{}", tail(&self.miner), tail(&self.compute), tail(&self.client))

@@ -50,9 +50,15 @@ impl Journal {
     /// Opens or makes the journal in `file`.
     pub fn open(file: &Path) -> Result<Self, JournalError> {
         let failed = |reason: String| JournalError { file: file.to_path_buf(), reason };
-        let database = Database::create(file)
-            .map_err(|e| failed(format!("cannot be opened: {e}; is another node running on this data directory?")))?;
-        Ok(Journal { file: file.to_path_buf(), database })
+        let there = file.try_exists().map_err(|e| failed(e.to_string()))?;
+        if !there {
+            // Made under another name and then moved into place: a file with the right name is whole.
+            let new = file.with_extension("new");
+            let _ = std::fs::remove_file(&new);
+            drop(open_file(&new).map_err(failed)?);
+            std::fs::rename(&new, file).map_err(|e| failed(format!("cannot be made: {e}")))?;
+        }
+        Ok(Journal { file: file.to_path_buf(), database: open_file(file).map_err(failed)? })
     }
 
     fn failed(&self, reason: impl std::fmt::Display) -> JournalError {
@@ -116,6 +122,30 @@ impl Journal {
         self.put(Shelf::Marks, name.as_bytes(), &next.to_le_bytes())?;
         Ok(number)
     }
+}
+
+fn open_file(file: &Path) -> Result<Database, String> {
+    let damaged = |reason: &dyn std::fmt::Display| {
+        format!(
+            "truncated or damaged ({reason}); put it back from a backup, or move it away: the wallet keeps its coins, open jobs are forgotten"
+        )
+    };
+    let new = file.extension().is_some_and(|e| e == "new");
+    // redb makes a new database of an empty file; ours is never empty.
+    if !new && std::fs::metadata(file).is_ok_and(|m| m.len() == 0) {
+        return Err(damaged(&"it is empty"));
+    }
+    Database::create(file).map_err(|error| match error {
+        redb::DatabaseError::DatabaseAlreadyOpen => {
+            "it is in use: is another node running on this data directory?".into()
+        }
+        redb::DatabaseError::Storage(redb::StorageError::Io(error))
+            if error.kind() != std::io::ErrorKind::UnexpectedEof && error.kind() != std::io::ErrorKind::InvalidData =>
+        {
+            format!("cannot be opened: {error}; check that the directory may be written to and has room")
+        }
+        other => damaged(&other),
+    })
 }
 
 #[cfg(test)]
