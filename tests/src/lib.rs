@@ -3,6 +3,7 @@
 pub mod audit;
 mod cluster;
 mod model;
+pub mod peer;
 mod process;
 
 pub use cluster::{Cluster, Role, job};

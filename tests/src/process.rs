@@ -148,6 +148,14 @@ impl NodeProcess {
         Ok(self.client()?.post(path, body).await?)
     }
 
+    /// The memory that it holds, in bytes.
+    pub fn memory_bytes(&self) -> Result<u64> {
+        let id = self.child.as_ref().context("it does not run")?.id();
+        let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
+        let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).context("no VmRSS")?;
+        Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? * 1024)
+    }
+
     /// Whether it runs.
     pub fn runs(&mut self) -> bool {
         self.child.as_mut().is_some_and(|c| matches!(c.try_wait(), Ok(None)))

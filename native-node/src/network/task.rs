@@ -111,7 +111,11 @@ fn io_kind(error: &(dyn Error + 'static)) -> Option<io::ErrorKind> {
 
 /// A peer's text for the log and for people: short, without control characters.
 fn clean(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(64).collect()
+    clean_to(64, text)
+}
+
+fn clean_to(most: usize, text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(most).collect()
 }
 
 /// Fails when another program listens on the port. libp2p shares ports between sockets (`SO_REUSEPORT`) and would
@@ -336,12 +340,14 @@ impl Task {
         if self.standing.is_banned(&peer) {
             return;
         }
+        // Room for a block's hash and what is wrong with it.
+        let reason = clean_to(240, reason);
         if self.standing.penalise(peer, points, now, now + self.limits.ban) {
-            warn!(%peer, minutes = self.limits.ban.as_secs().div_ceil(60), "dropped and banned: {}", clean(reason));
+            warn!(%peer, minutes = self.limits.ban.as_secs().div_ceil(60), "dropped and banned: {reason}");
             self.swarm.behaviour_mut().bans.block_peer(peer);
             lock(&self.shared).counters.banned += 1;
         } else {
-            debug!(%peer, points, "{}", clean(reason));
+            debug!(%peer, points, "{reason}");
         }
     }
 

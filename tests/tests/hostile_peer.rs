@@ -1,0 +1,227 @@
+//! Peers that break the protocol are dropped, and the node lives on; honest peers are followed, far behind and after a
+//! parting.
+
+use anyhow::{Context, Result, ensure};
+use camelid_core::encode::Encode;
+use camelid_core::hash::Hash32;
+use camelid_core::message::{ChainStatus, Payload, Request, Response, Topic};
+use camelid_core::transaction::Script;
+use camelid_core::units::{Amount, Height};
+use camelid_node::api::types::{ChainInfo, PeerView, Status, WalletBalance};
+use camelid_tests::NodeProcess;
+use camelid_tests::peer::{Answers, TestPeer, grow, honest, new_chain, next_block};
+use std::time::{Duration, Instant};
+
+const PATIENCE: Duration = Duration::from_secs(120);
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+async fn until(what: &str, mut check: impl AsyncFnMut() -> Result<bool>) -> Result<()> {
+    let begun = Instant::now();
+    while !check().await? {
+        ensure!(begun.elapsed() < PATIENCE, "{what}: not in time");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Ok(())
+}
+
+async fn has_peer(node: &NodeProcess, id: &str) -> Result<bool> {
+    Ok(node.get::<Vec<PeerView>>("/v1/peers").await?.iter().any(|p| p.peer == id))
+}
+
+async fn height(node: &NodeProcess) -> Result<u32> {
+    Ok(node.get::<Status>("/v1/status").await?.height)
+}
+
+/// Connects a peer, does `attack` again and again, and waits until the node has dropped it.
+async fn dropped(
+    node: &NodeProcess,
+    what: &str,
+    why: &str,
+    answers: Box<Answers>,
+    attack: impl AsyncFn(&TestPeer) -> Result<()>,
+) -> Result<()> {
+    let to = node.address().await?;
+    let peer = TestPeer::connect(&to, new_chain()?, answers).await?;
+    let id = peer.id().to_string();
+    // The log tells of peers that were there too short for the peers route to show them.
+    let begun = Instant::now();
+    let told = loop {
+        let log = node.log();
+        let about: Vec<_> = log.lines().filter(|l| l.contains(&id)).collect();
+        if about.iter().any(|l| l.contains("dropped and banned")) {
+            break about.join("\n");
+        }
+        ensure!(begun.elapsed() < PATIENCE, "{what}: the peer was not dropped: {log}");
+        attack(&peer).await?;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    ensure!(told.contains(why), "{what}: {told}");
+    until(what, async || Ok(!has_peer(node, &id).await?)).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_breaks_the_protocol_is_dropped() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let mut node = NodeProcess::new("node", dir.path(), &["--listen", "127.0.0.1:0"]);
+    node.spawn()?;
+    node.ready().await?;
+    let mut friend = NodeProcess::new("friend", dir.path(), &["--listen", "127.0.0.1:0"]);
+    friend.add_args(&["--peer", &node.address().await?]);
+    friend.spawn()?;
+    friend.ready().await?;
+    let target = node.get::<Status>("/v1/status").await?.peer_id.parse()?;
+
+    let gossip = async |peer: &TestPeer, topic: Topic, bytes: Vec<u8>| {
+        let _ = peer.network.publish(topic, bytes).await;
+        anyhow::Ok(())
+    };
+    let ask = async |peer: &TestPeer, bytes: Vec<u8>| {
+        let _ = peer.network.request(target, bytes, ANSWER_WITHIN).await;
+        anyhow::Ok(())
+    };
+    dropped(&node, "garbage gossip", "gossip that is no message", Box::new(honest), async |p| {
+        let mut bytes = p.envelope(&grow(&mut new_chain()?)?.into())?.to_bytes();
+        bytes.truncate(40);
+        gossip(p, Topic::Blocks, bytes).await
+    })
+    .await?;
+    dropped(&node, "a garbage request", "request that is none", Box::new(honest), async |p| {
+        ask(p, vec![0xff; 4096]).await
+    })
+    .await?;
+    dropped(&node, "a forged message to pass on", "the signature is not the sender's", Box::new(honest), async |p| {
+        let mut envelope = p.envelope(&grow(&mut new_chain()?)?.into())?;
+        envelope.receiver = Some(envelope.sender.clone());
+        ask(p, Request::Forward(Box::new(envelope)).to_bytes()).await
+    })
+    .await?;
+
+    // Blocks that break a rule, each with its proof of work but the first.
+    let chain = new_chain()?;
+    let mut lazy = next_block(&chain, |_| ())?;
+    while lazy.header.bits.target()?.is_met_by(&lazy.hash()) {
+        lazy.header.nonce = lazy.header.nonce.wrapping_add(1);
+    }
+    let wrong_root = next_block(&chain, |b| b.header.merkle_root = Hash32([7; 32]))?;
+    let greedy = next_block(&chain, |b| {
+        b.transactions[0].outputs[0].value.0 += 1;
+        b.header.merkle_root = b.merkle_root();
+    })?;
+    let contract = next_block(&chain, |b| {
+        b.transactions[0].outputs[0].script_pubkey = Script(vec![0xc0, 0x01, 0x00]);
+        b.header.merkle_root = b.merkle_root();
+    })?;
+    for (what, why, block) in [
+        ("no proof of work", "does not reach target", lazy),
+        ("a wrong merkle root", "the header's merkle root is", wrong_root),
+        ("too much coinbase", "coinbase", greedy),
+        ("a contract from nothing", "contract", contract),
+    ] {
+        dropped(&node, what, why, Box::new(honest), async |p| {
+            let envelope = p.envelope(&Payload::from(block.clone()))?;
+            gossip(p, Topic::Blocks, envelope.to_bytes()).await
+        })
+        .await?;
+        ensure!(height(&node).await? == 0, "the node took a block with {what}");
+    }
+
+    // Answers that are none, and headers that follow nothing.
+    let loose = {
+        let mut chain = new_chain()?;
+        grow(&mut chain)?;
+        grow(&mut chain)?.header
+    };
+    dropped(
+        &node,
+        "headers that do not connect",
+        "headers refused",
+        Box::new(move |chain, request| match request {
+            Request::Status(_) => {
+                let (tip, time) = (loose.hash(), loose.time);
+                let genesis = chain.params().genesis().hash();
+                Some(Response::Status(ChainStatus { genesis, tip, height: Height(9), time }).to_bytes())
+            }
+            Request::Headers(_) => Some(Response::Headers(vec![loose]).to_bytes()),
+            other => honest(chain, other),
+        }),
+        async |_| Ok(()),
+    )
+    .await?;
+    dropped(
+        &node,
+        "an answer that is none",
+        "an answer that is none",
+        Box::new(|_, _| Some(vec![0xee; 1000])),
+        async |_| Ok(()),
+    )
+    .await?;
+
+    // Its friends have noticed nothing, and a block from an honest peer reaches them.
+    let mut chain = new_chain()?;
+    let block = grow(&mut chain)?;
+    let peer = TestPeer::connect(&node.address().await?, chain, Box::new(honest)).await?;
+    until("the honest peer's block", async || Ok(height(&friend).await? == 1)).await?;
+    ensure!(node.get::<Status>("/v1/status").await?.tip == block.hash().to_string());
+    ensure!(has_peer(&node, &peer.id().to_string()).await?, "an honest peer was dropped");
+    let memory = node.memory_bytes()?;
+    ensure!(memory < 1 << 30, "the node holds {memory} bytes");
+    friend.stop().await?;
+    node.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_chain_is_fetched() -> Result<()> {
+    // Longer than one answer with headers.
+    const LENGTH: u32 = 2_050;
+    let mut chain = new_chain()?;
+    while chain.height() < Height(LENGTH) {
+        grow(&mut chain)?;
+    }
+    let dir = tempfile::tempdir()?;
+    let mut node = NodeProcess::new("node", dir.path(), &["--listen", "127.0.0.1:0"]);
+    node.spawn()?;
+    node.ready().await?;
+    let tip = chain.tip_hash().to_string();
+    let _peer = TestPeer::connect(&node.address().await?, chain, Box::new(honest)).await?;
+    until("the long chain", async || Ok(node.get::<Status>("/v1/status").await?.tip == tip)).await?;
+    node.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_mined_apart_agrees_when_connected() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let args = ["--listen", "127.0.0.1:0", "--mine", "--mining-threads", "1"];
+    let mut longer = NodeProcess::new("longer", dir.path(), &args);
+    let mut shorter = NodeProcess::new("shorter", dir.path(), &args);
+    for (node, at_least) in [(&mut longer, 16), (&mut shorter, 3)] {
+        node.make_wallet()?;
+        node.spawn()?;
+        node.ready().await?;
+        until("some blocks", async || Ok(height(node).await? >= at_least)).await?;
+        if at_least == 3 {
+            node.stop().await?;
+        }
+    }
+    shorter.add_args(&["--peer", &longer.address().await?]);
+    shorter.spawn()?;
+    shorter.ready().await?;
+    // At one tip both wallets together own what its chain made: the loser's own blocks count no more.
+    let mut last = String::new();
+    let agreed = until("one tip and wallets that fit it", async || {
+        let chains =
+            async || anyhow::Ok([longer.get::<ChainInfo>("/v1/chain").await?, shorter.get("/v1/chain").await?]);
+        let before = chains().await?;
+        let mut sum = Amount::ZERO;
+        for node in [&longer, &shorter] {
+            sum.0 += node.get::<WalletBalance>("/v1/wallet/balance").await?.total_units();
+        }
+        let equal = before[0].tip == before[1].tip && before == chains().await?;
+        last = format!("heights {} and {}, wallets {sum}", before[0].height, before[1].height);
+        Ok(equal && sum.0 == before[0].supply_units)
+    })
+    .await;
+    agreed.context(last)?;
+    ensure!(shorter.log().contains("reorganisation"), "nothing was given up");
+    shorter.stop().await?;
+    longer.stop().await
+}
