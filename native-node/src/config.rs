@@ -10,6 +10,7 @@
 //! mine_to = "7yoG..."                 # the wallet's own address when absent
 //! mining_threads = 0                  # 0: all cores
 //! compute = ["stories260k"]           # models to compute for others: names, roots or files
+//! engine = "auto"                     # auto, cpu or reference: what runs the models
 //! password_file = "password"          # the wallet's
 //! ```
 //!
@@ -57,6 +58,18 @@ impl Cheat {
     }
 }
 
+/// What runs the models. All give the same bits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum EngineChoice {
+    /// The fastest that this machine has.
+    #[default]
+    Auto,
+    /// The processor's vector instructions, on all cores.
+    Cpu,
+    /// The specification in code: slow, for comparison.
+    Reference,
+}
+
 /// How a node is to run.
 #[derive(Clone, Debug)]
 pub struct NodeConfig {
@@ -80,6 +93,8 @@ pub struct NodeConfig {
     pub mining_threads: Option<usize>,
     /// Models to compute for others: names, roots or files.
     pub compute: Vec<String>,
+    /// What runs the models.
+    pub engine: EngineChoice,
     /// Where the wallet's password is.
     pub password_file: Option<PathBuf>,
     /// The least reward for 1,000 tokens, prompt and limit together, as a compute node.
@@ -113,6 +128,8 @@ pub struct Overrides {
     pub mining_threads: Option<usize>,
     /// Models to compute, beside those of the file.
     pub compute: Vec<String>,
+    /// What runs the models.
+    pub engine: Option<EngineChoice>,
     /// Where the wallet's password is.
     pub password_file: Option<PathBuf>,
     /// How to cheat.
@@ -178,6 +195,7 @@ struct File {
     mining_threads: Option<usize>,
     #[serde(default)]
     compute: Vec<String>,
+    engine: Option<String>,
     password_file: Option<PathBuf>,
     price: Option<String>,
     exposure_limit: Option<String>,
@@ -275,6 +293,14 @@ impl NodeConfig {
             let reason = format!("cheating is for network dev, to show what comes of it; this is network {network}");
             return Err(ConfigError::Value { key: "--cheat", reason });
         }
+        let engine = match (line.engine, file.engine.as_deref()) {
+            (Some(engine), _) => engine,
+            (None, None) => EngineChoice::default(),
+            (None, Some(name)) => {
+                let expected = || format!("`{name}` is no engine: expected auto, cpu or reference");
+                value("engine", <EngineChoice as clap::ValueEnum>::from_str(name, false).map_err(|_| expected()))?
+            }
+        };
         let max_peers = file.max_peers.unwrap_or(64);
         if !(1..=1000).contains(&max_peers) {
             let reason = format!("{max_peers} is out of range: expected 1 to 1000");
@@ -290,6 +316,7 @@ impl NodeConfig {
             mine_to: value("mine_to", mine_to)?,
             mining_threads: line.mining_threads.or(file.mining_threads).filter(|n| *n > 0),
             compute: file.compute.into_iter().map(model).chain(line.compute).collect(),
+            engine,
             password_file: line.password_file.or_else(|| file.password_file.as_deref().map(beside)),
             price: coins("price", file.price, USUAL_PRICE)?,
             exposure_limit: coins("exposure_limit", file.exposure_limit, USUAL_EXPOSURE)?,
@@ -325,10 +352,12 @@ mod tests {
     #[test]
     fn the_command_line_is_put_over_the_file() {
         let text = "listen = ['127.0.0.1:1', '127.0.0.1:2']\npeers = ['127.0.0.1:3']\nmine = true\nmax_peers = 7\n\
-                    api = '127.0.0.1:4'\ncompute = ['a', 'models/b']\npassword_file = 'secret'\nmining_threads = 2\n";
+                    api = '127.0.0.1:4'\ncompute = ['a', 'models/b']\npassword_file = 'secret'\nmining_threads = 2\n\
+                    engine = 'reference'\n";
         let (dir, config) = load(text, |_| ());
         let config = config.unwrap();
         assert_eq!((config.listen.len(), config.mine, config.max_peers, config.mining_threads), (2, true, 7, Some(2)));
+        assert_eq!(config.engine, EngineChoice::Reference);
         assert_eq!(config.password_file.unwrap(), dir.path().join("secret"));
         assert_eq!(config.compute, ["a".to_string(), dir.path().join("models/b").display().to_string()]);
         let (_dir, config) = load(text, |line| {
@@ -337,8 +366,10 @@ mod tests {
             line.api = Some("127.0.0.1:5".parse().unwrap());
             line.mining_threads = Some(0);
             line.compute = vec!["c".into()];
+            line.engine = Some(EngineChoice::Cpu);
         });
         let config = config.unwrap();
+        assert_eq!(config.engine, EngineChoice::Cpu);
         assert_eq!((config.listen.len(), config.peers.len(), config.compute.len()), (0, 2, 3));
         assert_eq!((config.api.port(), config.mining_threads), (5, None));
     }
@@ -354,6 +385,7 @@ mod tests {
             ("api = 'here'", "api: `here` is no address"),
             ("listen = ['somewhere']", "listen: `somewhere` is no network address"),
             ("peers = ['/ip4/1.2.3.4/udp/5']", "peers: "),
+            ("engine = 'abacus'", "engine: `abacus` is no engine: expected auto, cpu or reference"),
             ("max_peers = 0", "max_peers: 0 is out of range"),
             ("mine_to = 'x1'", "mine_to: "),
             ("price = '1e3'", "price: `1e3` is no amount"),

@@ -1,7 +1,7 @@
 //! The command line's grammar.
 
 use crate::api::types::Verify;
-use crate::config::Cheat;
+use crate::config::{Cheat, EngineChoice};
 use camelid_core::units::{Amount, Network};
 use clap::{Args, Parser, Subcommand};
 use std::net::SocketAddr;
@@ -55,6 +55,9 @@ pub enum Command {
     /// Bring models in and look at them
     #[command(subcommand)]
     Model(ModelCommand),
+    /// Measure this machine
+    #[command(subcommand)]
+    Bench(BenchCommand),
 }
 
 /// `camelid node`.
@@ -94,6 +97,9 @@ pub struct RunArgs {
     /// A model to compute for others: a name, a root, or a file with its path (repeatable)
     #[arg(long, value_name = "MODEL")]
     pub compute: Vec<String>,
+    /// What runs the models; all give the same bits [default: auto]
+    #[arg(long, value_name = "ENGINE")]
+    pub engine: Option<EngineChoice>,
     /// A file whose one line is the wallet's password
     #[arg(long, value_name = "FILE")]
     pub password_file: Option<PathBuf>,
@@ -218,6 +224,36 @@ pub enum ChainCommand {
         /// Its id
         txid: String,
     },
+}
+
+/// `camelid bench`.
+#[derive(Debug, Subcommand)]
+pub enum BenchCommand {
+    /// Measure generating and checking answers, on a random model in SmolLM2-135M's shape unless one is given
+    Engine(BenchArgs),
+}
+
+/// `camelid bench engine`.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// The model: its name, its root, or its file with the path
+    #[arg(long)]
+    pub model: Option<String>,
+    /// The kernel: avx512, avx2, portable, or reference for the specification in code [default: the fastest]
+    #[arg(long)]
+    pub kernel: Option<String>,
+    /// Threads [default: all cores]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Tokens to generate one by one
+    #[arg(long, value_name = "N", default_value_t = 128)]
+    pub decode: usize,
+    /// Tokens of the prompt
+    #[arg(long, value_name = "N", default_value_t = 512)]
+    pub prefill: usize,
+    /// Lengths of answers to generate and check
+    #[arg(long, value_name = "N", value_delimiter = ',', default_value = "1,10,25,50,75,100,250,500,1000")]
+    pub answers: Vec<u32>,
 }
 
 /// `camelid model`.

@@ -4,6 +4,7 @@
 //! node over its API.
 
 pub mod args;
+mod bench;
 mod chain;
 pub mod client;
 mod job;
@@ -15,6 +16,7 @@ mod wallet;
 pub use args::{Cli, Command};
 pub use client::{ApiClient, ClientError};
 
+use crate::bench::BenchError;
 use crate::config::{ConfigError, NodeConfig, resolve};
 use crate::data_dir::{DataDir, DataDirError};
 use crate::models::ModelError;
@@ -40,6 +42,9 @@ pub enum CliError {
     /// The data directory.
     #[error(transparent)]
     DataDir(#[from] DataDirError),
+    /// A measurement.
+    #[error(transparent)]
+    Bench(#[from] BenchError),
     /// A model.
     #[error(transparent)]
     Model(#[from] ModelError),
@@ -126,5 +131,6 @@ where
         Command::Job(command) => job::execute(&context, command).await,
         Command::Chain(command) => chain::execute(&context, command).await,
         Command::Model(command) => model::execute(&context, command).await,
+        Command::Bench(command) => bench::execute(&context, command),
     }
 }

@@ -18,6 +18,7 @@ pub(super) fn overrides(global: Global, run: RunArgs) -> Overrides {
         mine_to: run.mine_to,
         mining_threads: run.mining_threads,
         compute: run.compute,
+        engine: run.engine,
         password_file: run.password_file,
         cheat: run.cheat,
     }

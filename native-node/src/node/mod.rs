@@ -279,7 +279,7 @@ pub async fn start(
     let key = network.keypair().public().try_into_ed25519().map_err(|e| NodeError::Config(e.to_string()))?;
     let (internal, reports) = mpsc::unbounded_channel();
     let done = internal.clone();
-    let model_thread = ModelThread::start(move |d| {
+    let model_thread = ModelThread::start(config.engine, move |d| {
         let _ = done.send(Internal::Done(d));
     });
     let miner = mining::Miner::new(config.mine.then_some(config.mining_threads.unwrap_or(0)), internal.clone());

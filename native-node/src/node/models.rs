@@ -1,9 +1,11 @@
 //! The models that a node has, and the thread that runs them.
 
+use crate::config::EngineChoice;
 use crate::models::{ModelError, ModelStore, Stored};
 use camelid_core::deal::{DealVerdict, VerifyMode, WrongToken};
 use camelid_core::hash::{JobId, ModelRoot};
-use camelid_core::model::{Engine, Package, Reference, Sampling, generate};
+use camelid_core::model::cpu::Kernel;
+use camelid_core::model::{Cpu, Engine, Package, Reference, Sampling, generate};
 use camelid_core::rastic;
 use camelid_core::units::TokenId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -176,13 +178,13 @@ pub struct ModelThread {
 }
 
 impl ModelThread {
-    /// Starts it; what is done goes to `done`.
-    pub fn start(done: impl Fn(Done) + Send + 'static) -> Self {
+    /// Starts it with an engine of that kind; what is done goes to `done`.
+    pub fn start(choice: EngineChoice, done: impl Fn(Done) + Send + 'static) -> Self {
         let (queue, work) = mpsc::channel();
         std::thread::Builder::new()
             .name("model".into())
             .spawn(move || {
-                let mut engines = Engines::default();
+                let mut engines = Engines { choice, open: BTreeMap::new() };
                 while let Ok(next) = work.recv() {
                     done(engines.run(next));
                 }
@@ -197,14 +199,20 @@ impl ModelThread {
     }
 }
 
-#[derive(Default)]
 struct Engines {
+    choice: EngineChoice,
     open: BTreeMap<ModelRoot, Box<dyn Engine>>,
 }
 
 impl Engines {
     fn engine(&mut self, package: &Arc<Package>) -> &mut dyn Engine {
-        &mut **self.open.entry(package.root()).or_insert_with(|| Box::new(Reference::new(package.clone())))
+        let open = || -> Box<dyn Engine> {
+            match self.choice {
+                EngineChoice::Auto | EngineChoice::Cpu => Box::new(Cpu::new(package.clone())),
+                EngineChoice::Reference => Box::new(Reference::new(package.clone())),
+            }
+        };
+        &mut **self.open.entry(package.root()).or_insert_with(open)
     }
 
     fn run(&mut self, work: Work) -> Done {
@@ -224,6 +232,14 @@ impl Engines {
         }
     }
 
+    /// The engine's name, as verdicts say it.
+    fn name(&self) -> String {
+        match self.choice {
+            EngineChoice::Auto | EngineChoice::Cpu => format!("cpu ({})", Kernel::best().name()),
+            EngineChoice::Reference => "reference".into(),
+        }
+    }
+
     fn check(&mut self, c: &AnswerCheck) -> Result<DealVerdict, String> {
         let plan = match c.mode {
             VerifyMode::Full => rastic::Plan::Full,
@@ -239,7 +255,7 @@ impl Engines {
             wrong: wrong.map(|p| WrongToken { position: p.index, found: p.found, expected: p.expected }).collect(),
             problem: verdict.faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
             verify_ms: 0,
-            engine: "reference".into(),
+            engine: self.name(),
         })
     }
 }

@@ -57,10 +57,19 @@ fn tile<const R: usize, const T: usize>(p: &Product<'_>, row: usize, inputs: [&I
         let weights = rows.map(|row| row[start..end].as_chunks::<16>());
         let x = inputs.map(|x| x.values[start..end.next_multiple_of(16)].as_chunks::<16>().0);
         let mut lanes = [[_mm256_setzero_si256(); R]; T];
-        for i in 0..(end - start) / 16 {
-            let w: [__m256i; R] = core::array::from_fn(|r| bytes(&weights[r].0[i]));
+        let steps = (end - start) / 16;
+        // All as long as the loop: its bounds are then checked once, here.
+        let w_at = weights.map(|w| w.0[..steps].as_ptr());
+        let x_at = x.map(|x| x[..steps].as_ptr());
+        for i in 0..steps {
+            let mut w = [_mm256_setzero_si256(); R];
+            for r in 0..R {
+                // SAFETY: each slice was just cut to `steps` blocks of 16 bytes, and i is below that.
+                w[r] = _mm256_cvtepi8_epi16(unsafe { _mm_loadu_si128(w_at[r].add(i).cast()) });
+            }
             for t in 0..T {
-                let x = words(&x[t][i]);
+                // SAFETY: each slice was just cut to `steps` blocks of 32 bytes, and i is below that.
+                let x = unsafe { _mm256_loadu_si256(x_at[t].add(i).cast()) };
                 for r in 0..R {
                     lanes[t][r] = _mm256_add_epi32(lanes[t][r], _mm256_madd_epi16(w[r], x));
                 }
@@ -72,7 +81,7 @@ fn tile<const R: usize, const T: usize>(p: &Product<'_>, row: usize, inputs: [&I
                 last[..weights[r].1.len()].copy_from_slice(weights[r].1);
                 let w = bytes(&last);
                 for t in 0..T {
-                    let x = words(&x[t][(end - start) / 16]);
+                    let x = words(&x[t][steps]);
                     lanes[t][r] = _mm256_add_epi32(lanes[t][r], _mm256_madd_epi16(w, x));
                 }
             }

@@ -13,7 +13,7 @@ use core::arch::x86_64::*;
 /// Columns whose byte products fit an i32's sum: 66,311 do.
 const RUN: usize = 65_536;
 
-drivers!(3, #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]);
+drivers!(2, #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]);
 
 #[inline]
 #[target_feature(enable = "avx512f")]
@@ -45,8 +45,12 @@ fn totals([a, b, c, d]: [__m512i; 4]) -> __m128i {
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
 fn tile<const R: usize, const T: usize>(p: &Product<'_>, row: usize, inputs: [&Input; T]) -> [[i64; R]; T] {
     let cols = p.matrix.cols;
-    let rows: [&[u8]; R] = core::array::from_fn(|r| p.matrix.row(row + r));
-    let offset: [i64; R] = core::array::from_fn(|r| p.beside.sums[row + r] as i64 * -(128 << 8));
+    let mut rows: [&[u8]; R] = [&[]; R];
+    let mut offset = [0i64; R];
+    for r in 0..R {
+        rows[r] = p.matrix.row(row + r);
+        offset[r] = p.beside.sums[row + r] as i64 * -(128 << 8);
+    }
     let mut sums = [offset; T];
     for start in (0..cols).step_by(RUN) {
         let end = cols.min(start + RUN);
@@ -55,14 +59,21 @@ fn tile<const R: usize, const T: usize>(p: &Product<'_>, row: usize, inputs: [&I
         let low = inputs.map(|x| x.low[padded.clone()].as_chunks::<64>().0);
         let high = inputs.map(|x| x.high[padded.clone()].as_chunks::<64>().0);
         let steps = (end - start) / 64;
-        let weights_whole = weights.map(|w| &w.0[..steps]);
-        let (low_whole, high_whole) = (low.map(|x| &x[..steps]), high.map(|x| &x[..steps]));
+        // All as long as the loop: its bounds are then checked once, here.
+        let w_at = weights.map(|w| w.0[..steps].as_ptr());
+        let (l_at, h_at) = (low.map(|x| x[..steps].as_ptr()), high.map(|x| x[..steps].as_ptr()));
         let mut l = [[_mm512_setzero_si512(); R]; T];
         let mut h = l;
         for i in 0..steps {
-            let w: [__m512i; R] = core::array::from_fn(|r| bytes(&weights_whole[r][i]));
+            let mut w = [_mm512_setzero_si512(); R];
+            for r in 0..R {
+                // SAFETY: each slice was just cut to `steps` blocks of 64 bytes, and i is below that.
+                w[r] = unsafe { _mm512_loadu_si512(w_at[r].add(i).cast()) };
+            }
             for t in 0..T {
-                let (xl, xh) = (bytes(&low_whole[t][i]), bytes(&high_whole[t][i]));
+                // SAFETY: as above.
+                let (xl, xh) =
+                    unsafe { (_mm512_loadu_si512(l_at[t].add(i).cast()), _mm512_loadu_si512(h_at[t].add(i).cast())) };
                 for r in 0..R {
                     l[t][r] = _mm512_dpbusd_epi32(l[t][r], xl, w[r]);
                     h[t][r] = _mm512_dpbusd_epi32(h[t][r], xh, w[r]);
@@ -99,9 +110,15 @@ fn reduce<const R: usize>(v: [__m512i; R]) -> [i32; R] {
         let mut out = [0; 4];
         // SAFETY: the array has room for the 16 bytes that are written; no alignment is asked for.
         unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), sums) };
-        core::array::from_fn(|r| out[r])
+        let mut four = [0; R];
+        four.copy_from_slice(&out[..R]);
+        four
     } else {
-        v.map(|v| _mm512_reduce_add_epi32(v))
+        let mut one = [0; R];
+        for r in 0..R {
+            one[r] = _mm512_reduce_add_epi32(v[r]);
+        }
+        one
     }
 }
 
