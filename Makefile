@@ -2,7 +2,7 @@
 # Build results go to ~/.cache/camelid/target, outside the checkout; CARGO_TARGET_DIR names another place.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test lint no-std
+.PHONY: help setup build demo test test-bits lint no-std
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
@@ -18,6 +18,9 @@ demo: setup ## A prompt paid for, answered and checked between three processes: 
 
 test: setup ## Format, lints, unit, property and end-to-end tests, and the no_std check
 	@sh scripts/test.sh
+
+test-bits: setup ## The same bits on every engine: 100,000 tokens a kernel against the reference
+	@sh scripts/test-bits.sh
 
 lint: setup ## Format and lints alone
 	@sh scripts/lint.sh

@@ -65,11 +65,11 @@ fn tile<const R: usize, const T: usize>(p: &Product<'_>, row: usize, inputs: [&I
             let mut w = [_mm256_setzero_si256(); R];
             for r in 0..R {
                 // SAFETY: each slice was just cut to `steps` blocks of 16 bytes, and i is below that.
-                w[r] = _mm256_cvtepi8_epi16(unsafe { _mm_loadu_si128(w_at[r].add(i).cast()) });
+                w[r] = _mm256_cvtepi8_epi16(unsafe { _mm_loadu_si128(w_at[r].wrapping_add(i).cast()) });
             }
             for t in 0..T {
                 // SAFETY: each slice was just cut to `steps` blocks of 32 bytes, and i is below that.
-                let x = unsafe { _mm256_loadu_si256(x_at[t].add(i).cast()) };
+                let x = unsafe { _mm256_loadu_si256(x_at[t].wrapping_add(i).cast()) };
                 for r in 0..R {
                     lanes[t][r] = _mm256_add_epi32(lanes[t][r], _mm256_madd_epi16(w[r], x));
                 }
