@@ -80,7 +80,9 @@ impl Node {
         if !self.computes_for_others() || self.wallet.is_none() {
             return Ok(());
         }
-        let open = |id: &JobId| !self.computes.contains_key(id) && !self.clients.contains_key(id);
+        // A deal that lapsed before anything was signed binds nobody: the job may be taken again, with another coin.
+        let lapsed = |d: &ComputeDeal| d.is_over() && d.testament.is_none();
+        let open = |id: &JobId| self.computes.get(id).is_none_or(lapsed) && !self.clients.contains_key(id);
         let ids: Vec<JobId> =
             self.jobs.jobs().filter(|(id, r)| r.status == JobStatus::Created && open(id)).map(|(id, _)| *id).collect();
         for id in ids {
