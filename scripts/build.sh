@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds the node. The first build compiles some 350 crates: several minutes; later ones take seconds.
+# Builds the node. The first build compiles some 300 crates: several minutes; later ones take seconds.
 . "$(dirname "$0")/env.sh"
 say "building camelid in $CARGO_TARGET_DIR"
 cargo build --locked -p camelid-node

@@ -104,10 +104,8 @@ impl Node {
         let lives = (self.rules.release_least_left..=2 * self.rules.job_lifetime).contains(&left);
         // "Reveal at least release depth + 2·buried + 2": shorter periods leave a node no time.
         let subsidy = subsidy(self.params, self.chain.height().next());
-        let safe = params.reward.checked_add(params.stake).is_some_and(|sum| {
-            self.rules.are_enough(&params.periods, sum, subsidy)
-                && params.periods.contest <= self.rules.periods_for(sum, subsidy).contest.max(720)
-        });
+        let sum = params.reward.checked_add(params.stake);
+        let safe = sum.is_some_and(|sum| self.rules.are_enough(&params.periods, sum, subsidy));
         // A settlement that no pool takes pays nobody.
         let bytes = SETTLEMENT_BYTES + record.create.coins.len() * INPUT_BYTES;
         let minable = params.fee >= FeeRate(PoolLimits::default().min_fee_rate).fee(bytes);

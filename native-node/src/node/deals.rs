@@ -117,7 +117,9 @@ impl Node {
         let Some(actions) = self.with_client(job, |deal, keys| deal.step(keys, &facts)) else { return };
         let Some(deal) = self.clients.get(job) else { return };
         let bytes = deal.to_bytes();
-        self.save(Shelf::ClientDeals, job, bytes);
+        if !self.save(Shelf::ClientDeals, job, bytes) {
+            return;
+        }
         let silent = self.cheating.get(job) == Some(&Cheat::SilentAfterAnswer);
         for action in actions {
             match action {
@@ -136,7 +138,9 @@ impl Node {
         let Some(deal) = self.computes.get_mut(job) else { return };
         let actions = deal.step(&key, &facts);
         let bytes = deal.to_bytes();
-        self.save(Shelf::ComputeDeals, job, bytes);
+        if !self.save(Shelf::ComputeDeals, job, bytes) {
+            return;
+        }
         let silent = self.cheating.get(job) == Some(&Cheat::SilentAfterPayment);
         for action in actions {
             match action {
@@ -148,15 +152,23 @@ impl Node {
         }
     }
 
-    /// Writes a deal down if it changed since it was written last.
-    fn save(&mut self, shelf: Shelf, job: &JobId, bytes: Vec<u8>) {
+    /// Writes a deal down if it changed since it was written last. Where that fails, nothing that the deal asked for may be
+    /// done: a payment or a key that is out and forgotten is money lost. The deal asks again.
+    fn save(&mut self, shelf: Shelf, job: &JobId, bytes: Vec<u8>) -> bool {
         let hash = sha256(&bytes);
         if self.saved.get(job) == Some(&hash) {
-            return;
+            return true;
         }
         match self.journal.put(shelf, &job.0, &bytes) {
-            Ok(()) => drop(self.saved.insert(*job, hash)),
-            Err(error) => tracing::error!(%error, %job, "a deal could not be saved"),
+            Ok(()) => {
+                self.saved.insert(*job, hash);
+                true
+            }
+            Err(error) => {
+                tracing::error!(%error, %job, "a deal could not be saved and waits: is the disk full?");
+                self.retry_model(job);
+                false
+            }
         }
     }
 

@@ -30,7 +30,7 @@ async fn demo() -> Result<()> {
     ensure!(model.is_file(), "no model file at {}: make demo MODEL=path", model.display());
     let clock = Clock(Instant::now());
     println!("A prompt is paid for, answered and checked between three processes on a chain of their own.");
-    println!("Four jobs run side by side: an honest one, a cheat, a silent node, a silent client. About 50 seconds.\n");
+    println!("Four jobs run side by side: an honest one, a cheat, a silent node, a silent client. About 35 seconds.\n");
 
     clock.say("three processes start: a miner, a compute node with the model, a client");
     let cluster = Cluster::start(&model).await?;
