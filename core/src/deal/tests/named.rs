@@ -32,6 +32,16 @@ fn two_honest_parties_close() {
 }
 
 #[test]
+fn nothing_is_said_about_an_early_answer_before_burial() {
+    for rich in [false, true] {
+        let game = Game::new(ClientPlay::Honest, NodePlay::Honest);
+        // The world checks every close that the client sends.
+        let world = play(Game { releases_early: true, rich, ..game });
+        assert_eq!(world.client.status(), JobStatus::Closed);
+    }
+}
+
+#[test]
 fn a_restart_after_every_step_changes_nothing() {
     for (client, node) in [
         (ClientPlay::Honest, NodePlay::Honest),

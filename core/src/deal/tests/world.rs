@@ -273,6 +273,11 @@ impl World {
         }
         let keys = ClientKeys { client: &self.keys.client, job: &self.keys.job, coins: &self.keys.coins };
         let actions = self.client.step(&keys, &facts);
+        // "The wallet for its part sends neither close nor challenge nor any sign of its verdict before burial."
+        if actions.iter().any(|a| matches!(a, Action::Send(_, Payload::JobClose(_)))) {
+            let position = self.client.track.position(facts.tip, &rules, facts.network);
+            assert!(matches!(position, Position::In { buried: true, .. }), "close sent from {position:?}");
+        }
         if self.game.restarts {
             self.client = restart(&self.client);
             self.client.resume();
