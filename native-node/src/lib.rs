@@ -13,3 +13,4 @@ pub mod node;
 pub mod run;
 pub mod store;
 pub mod wallet;
+mod weights;

@@ -1,5 +1,6 @@
 //! The model packages on this machine: one file each, `<name>.camelid`, in the data directory's folder `models`.
 
+use crate::weights::Weights;
 use camelid_core::model::import::{ImportError, llama2c};
 use camelid_core::model::{ModelInfo, Package, PackageError};
 use std::fs;
@@ -131,8 +132,8 @@ fn tokenizer_beside(checkpoint: &Path) -> Result<PathBuf, ModelError> {
 
 /// Reads and checks a package.
 pub fn load(file: &Path) -> Result<Package, ModelError> {
-    let bytes = fs::read(file).map_err(io(file))?;
-    Package::parse(bytes).map_err(|source| ModelError::Package { file: file.into(), source })
+    let weights = Weights::read(file).map_err(io(file))?;
+    Package::parse(weights).map_err(|source| ModelError::Package { file: file.into(), source })
 }
 
 impl ModelStore {

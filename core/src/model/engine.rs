@@ -15,8 +15,22 @@ pub enum Want {
     Nothing,
     /// The last one.
     Last,
+    /// The last so many: a prompt and what is checked after it in one feed.
+    Tail(usize),
     /// Each.
     All,
+}
+
+impl Want {
+    /// Whether token `index` of a feed of `length` gets logits.
+    pub fn wants(self, index: usize, length: usize) -> bool {
+        match self {
+            Want::Nothing => false,
+            Want::Last => index + 1 == length,
+            Want::Tail(n) => length.saturating_sub(index) <= n,
+            Want::All => true,
+        }
+    }
 }
 
 /// Tokens for one sequence.
@@ -139,4 +153,38 @@ pub fn check_batch(
         }
     }
     Ok(())
+}
+
+/// One token of a batch on its way through the layers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FedToken {
+    /// Its id.
+    pub id: usize,
+    /// Its sequence.
+    pub sequence: SequenceId,
+    /// Its place there.
+    pub position: usize,
+    /// Which of the batch's feeds it stands in.
+    pub feed: usize,
+    /// Whether it gets logits.
+    pub wants_logits: bool,
+}
+
+/// The tokens of a batch one after another. `grow` adds so many tokens to a sequence's length and gives its length before.
+pub(crate) fn fed_tokens(
+    batch: &[Feed<'_>],
+    mut grow: impl FnMut(SequenceId, usize) -> Option<usize>,
+) -> Vec<FedToken> {
+    let mut tokens = Vec::new();
+    for (feed, f) in batch.iter().enumerate() {
+        let Some(held) = grow(f.sequence, f.tokens.len()) else { continue };
+        tokens.extend(f.tokens.iter().enumerate().map(|(i, id)| FedToken {
+            id: id.0 as usize,
+            sequence: f.sequence,
+            position: held + i,
+            feed,
+            wants_logits: f.want.wants(i, f.tokens.len()),
+        }));
+    }
+    tokens
 }

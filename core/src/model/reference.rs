@@ -2,7 +2,7 @@
 //! a block of tokens at a time.
 
 use super::arithmetic::{self, FRACTION, activation, attention, linear, norm, residual};
-use super::engine::{Engine, EngineError, Feed, Logits, SequenceId, Want, check_batch};
+use super::engine::{Engine, EngineError, FedToken, Feed, Logits, SequenceId, check_batch, fed_tokens};
 use super::package::{Layer, Manifest, Matrix, MlpKind, ModelInfo, Norm, NormKind, Package};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
@@ -23,16 +23,6 @@ struct Cache {
 struct Sequence {
     length: usize,
     layers: Vec<Cache>,
-}
-
-/// One token on its way through the layers.
-#[derive(Clone, Copy, Debug)]
-struct Token {
-    id: usize,
-    sequence: SequenceId,
-    position: usize,
-    feed: usize,
-    wants_logits: bool,
 }
 
 /// The scalar engine.
@@ -73,20 +63,11 @@ impl Engine for Reference {
 
     fn forward(&mut self, batch: &[Feed<'_>]) -> Result<Vec<Logits>, EngineError> {
         check_batch(&self.info, batch, |id| self.sequences.get(&id).map(|s| s.length))?;
-        let mut tokens = Vec::new();
-        for (feed, f) in batch.iter().enumerate() {
-            let Some(held) = self.sequences.get_mut(&f.sequence) else { continue };
-            for (i, id) in f.tokens.iter().enumerate() {
-                let wants_logits = match f.want {
-                    Want::Nothing => false,
-                    Want::Last => i + 1 == f.tokens.len(),
-                    Want::All => true,
-                };
-                let (id, position) = (id.0 as usize, held.length + i);
-                tokens.push(Token { id, sequence: f.sequence, position, feed, wants_logits });
-            }
-            held.length += f.tokens.len();
-        }
+        let tokens = fed_tokens(batch, |id, more| {
+            let held = self.sequences.get_mut(&id)?;
+            held.length += more;
+            Some(held.length - more)
+        });
         let mut logits = vec![Vec::new(); batch.len()];
         let package = self.package.clone();
         for block in tokens.chunks(BLOCK) {
@@ -110,7 +91,7 @@ impl Engine for Reference {
 struct Pass<'a> {
     package: &'a Package,
     manifest: &'a Manifest,
-    tokens: &'a [Token],
+    tokens: &'a [FedToken],
     residual: Vec<Vec<i32>>,
 }
 
@@ -129,7 +110,7 @@ impl Activation {
 }
 
 impl<'a> Pass<'a> {
-    fn new(package: &'a Package, tokens: &'a [Token]) -> Self {
+    fn new(package: &'a Package, tokens: &'a [FedToken]) -> Self {
         let manifest = package.manifest();
         let embedding = package.embedding();
         let residual = tokens
@@ -242,7 +223,7 @@ impl<'a> Pass<'a> {
 
     fn logits(&self, out: &mut [Vec<i32>]) {
         let wanted = self.tokens.iter().zip(&self.residual).filter(|(t, _)| t.wants_logits);
-        let (tokens, inputs): (Vec<&Token>, Vec<_>) =
+        let (tokens, inputs): (Vec<&FedToken>, Vec<_>) =
             wanted.map(|(t, x)| (t, self.normalised(x, self.package.final_norm()))).unzip();
         let rows = self.linear(&self.package.head(), &inputs, |_| FRACTION);
         for (token, row) in tokens.into_iter().zip(rows) {
@@ -253,7 +234,11 @@ impl<'a> Pass<'a> {
     }
 }
 
-fn cache<'s>(sequences: &'s mut BTreeMap<SequenceId, Sequence>, token: &Token, layer: usize) -> Option<&'s mut Cache> {
+fn cache<'s>(
+    sequences: &'s mut BTreeMap<SequenceId, Sequence>,
+    token: &FedToken,
+    layer: usize,
+) -> Option<&'s mut Cache> {
     sequences.get_mut(&token.sequence)?.layers.get_mut(layer)
 }
 

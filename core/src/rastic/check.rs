@@ -110,11 +110,15 @@ impl Check {
         // The token before a wanted position is the one whose logits are wanted.
         let before = |position: usize| self.prompt + position - 1;
         let next = before(*self.wanted.last()?);
-        let (end, want) = if self.fed == next {
-            let run = self.wanted.iter().rev().zip(next..).take_while(|(p, at)| before(**p) == *at).count();
-            (self.fed + run.min(CHECKED), Want::All)
+        // An engine that gave fewer logits than asked for leaves positions behind it: there is no way back to them.
+        let ahead = next.checked_sub(self.fed)?;
+        let (end, want) = if ahead > PREFILL {
+            (self.fed + PREFILL, Want::Nothing)
         } else {
-            (next.min(self.fed + PREFILL), Want::Nothing)
+            // What comes before goes with it: the weights are then read once for both. Together they fill whole pieces.
+            let run = self.wanted.iter().rev().zip(next..).take_while(|(p, at)| before(**p) == *at).count();
+            let run = run.min(CHECKED - ahead % CHECKED);
+            (next + run, Want::Tail(run))
         };
         self.given.get(self.fed..end).map(|tokens| (tokens, want))
     }

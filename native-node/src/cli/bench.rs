@@ -5,6 +5,7 @@ use super::output::{pairs, printable, table};
 use super::{CliError, Context};
 use crate::bench::{AnswerRow, BenchError, BenchPlan, BenchReport, measure, usual_model};
 use crate::models::{ModelStore, load};
+use crate::weights::Weights;
 use camelid_core::model::Package;
 use std::sync::Arc;
 
@@ -14,7 +15,9 @@ pub(super) fn execute(context: &Context, command: BenchCommand) -> Result<(), Cl
         Some(name) => load(&ModelStore::at(context.data_dir.models()).find(name)?)?,
         None => {
             context.out.line("making a random model in SmolLM2-135M's shape (some seconds)");
-            Package::parse(usual_model()?).map_err(|e| BenchError::Model(e.to_string()))?
+            let bytes = usual_model()?;
+            let model = |e: &dyn std::error::Error| BenchError::Model(e.to_string());
+            Package::parse(Weights::copy(&bytes).map_err(|e| model(&e))?).map_err(|e| model(&e))?
         }
     };
     let plan = BenchPlan {

@@ -9,7 +9,8 @@ pub const TABLE_LEN: usize = 1025;
 /// Fraction bits of an entry.
 pub const TABLE_FRACTION: u32 = 24;
 
-const ONE: u32 = 1 << TABLE_FRACTION;
+/// A gate that lets all through.
+pub(crate) const ONE: u32 = 1 << TABLE_FRACTION;
 
 /// Bits of x (with fraction 16) below one step of the table.
 const STEP_BITS: u32 = 10;

@@ -9,6 +9,7 @@ mod cache;
 #[allow(unsafe_code)]
 mod kernels;
 mod pass;
+mod plan;
 mod prepared;
 mod team;
 
@@ -17,7 +18,7 @@ mod tests;
 
 pub use kernels::Kernel;
 
-use super::engine::{Engine, EngineError, Feed, Logits, SequenceId, Want, check_batch};
+use super::engine::{Engine, EngineError, Feed, Logits, SequenceId, check_batch, fed_tokens};
 use super::package::{ModelInfo, Package};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
@@ -42,16 +43,6 @@ pub struct Cpu {
     threads: usize,
     sequences: BTreeMap<SequenceId, Sequence>,
     next: u64,
-}
-
-/// One token on its way through the layers.
-#[derive(Clone, Copy, Debug)]
-struct Token {
-    id: usize,
-    sequence: SequenceId,
-    position: usize,
-    feed: usize,
-    wants_logits: bool,
 }
 
 impl Cpu {
@@ -98,20 +89,11 @@ impl Engine for Cpu {
 
     fn forward(&mut self, batch: &[Feed<'_>]) -> Result<Vec<Logits>, EngineError> {
         check_batch(&self.info, batch, |id| self.sequences.get(&id).map(|s| s.length))?;
-        let mut tokens = Vec::new();
-        for (feed, f) in batch.iter().enumerate() {
-            let Some(held) = self.sequences.get_mut(&f.sequence) else { continue };
-            for (i, id) in f.tokens.iter().enumerate() {
-                let wants_logits = match f.want {
-                    Want::Nothing => false,
-                    Want::Last => i + 1 == f.tokens.len(),
-                    Want::All => true,
-                };
-                let (id, position) = (id.0 as usize, held.length + i);
-                tokens.push(Token { id, sequence: f.sequence, position, feed, wants_logits });
-            }
-            held.length += f.tokens.len();
-        }
+        let tokens = fed_tokens(batch, |id, more| {
+            let held = self.sequences.get_mut(&id)?;
+            held.length += more;
+            Some(held.length - more)
+        });
         let mut logits = vec![Vec::new(); batch.len()];
         pass::run(self, &tokens, &mut logits);
         let vocabulary = self.info.vocabulary as usize;

@@ -4,11 +4,13 @@
 //! which spares them a wait), some rows of each matrix, and some heads. What others need it publishes.
 
 use super::cache::Sequence;
-use super::kernels::{Input, Kernel, Product, Scratch};
+use super::kernels::{Input, Kernel, Product, Query, Scratch};
+use super::plan::Plan;
 use super::prepared::{Beside, BesideLayer};
 use super::team::{Barrier, Board};
-use super::{BLOCK, Cpu, Token};
+use super::{BLOCK, Cpu};
 use crate::model::arithmetic::{self, FRACTION, attention, linear, residual};
+use crate::model::engine::FedToken;
 use crate::model::package::{Layer, Manifest, Matrix, MlpKind, Norm, NormKind, Package};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -16,7 +18,7 @@ use core::ops::Range;
 use std::sync::{PoisonError, RwLockReadGuard};
 
 /// Runs tokens through the model. The logits of those that want them go to their feed's vector in `logits`.
-pub(super) fn run(engine: &Cpu, tokens: &[Token], logits: &mut [Vec<i32>]) {
+pub(super) fn run(engine: &Cpu, tokens: &[FedToken], logits: &mut [Vec<i32>]) {
     let members = engine.members(tokens.len());
     let team = Team {
         engine,
@@ -106,16 +108,18 @@ struct Member<'a> {
     inputs_turn: usize,
     scratch: Scratch,
     words: Vec<i16>,
+    heads: Vec<i16>,
     memory: Vec<i32>,
     page: Vec<i32>,
 }
 
 /// A block of tokens as one member sees it.
 struct Block<'a> {
-    tokens: &'a [Token],
+    tokens: &'a [FedToken],
     sequences: Vec<&'a Sequence>,
     /// The tokens that this member owns.
     own: Range<usize>,
+    plan: Plan,
     /// Whether it owns all of them.
     all: bool,
     /// The residual streams of its own.
@@ -135,12 +139,13 @@ impl<'a> Member<'a> {
             inputs_turn: 0,
             scratch: Scratch::default(),
             words: Vec::new(),
+            heads: Vec::new(),
             memory: Vec::new(),
             page: Vec::new(),
         }
     }
 
-    fn run(&mut self, tokens: &[Token], logits: &mut [Vec<i32>]) {
+    fn run(&mut self, tokens: &[FedToken], logits: &mut [Vec<i32>]) {
         for tokens in tokens.chunks(BLOCK) {
             let mut block = self.block(tokens);
             for (index, (layer, beside)) in self.package.layers().zip(&self.team.engine.prepared.layers).enumerate() {
@@ -151,14 +156,14 @@ impl<'a> Member<'a> {
         }
     }
 
-    fn block<'b>(&self, tokens: &'b [Token]) -> Block<'b>
+    fn block<'b>(&self, tokens: &'b [FedToken]) -> Block<'b>
     where
         'a: 'b,
     {
         let all = self.team.members == 1 || tokens.len() == 1;
         let own = if all { 0..tokens.len() } else { split(tokens.len(), self.team.members, self.index) };
         let embedding = self.package.embedding();
-        let start = |t: &Token| {
+        let start = |t: &FedToken| {
             let mut x = vec![0; self.manifest.dim as usize];
             linear::embed(&embedding, t.id, self.manifest.residual_fraction as i32, &mut x);
             let learned = self.package.position(t.position).as_chunks::<4>().0;
@@ -168,7 +173,9 @@ impl<'a> Member<'a> {
             x
         };
         let sequences = tokens.iter().filter_map(|t| self.team.engine.sequences.get(&t.sequence)).collect();
-        Block { tokens, sequences, residual: tokens[own.clone()].iter().map(start).collect(), own, all }
+        let (heads, kv_heads) = (self.manifest.heads as usize, self.manifest.kv_heads as usize);
+        let plan = Plan::new(tokens, heads, kv_heads, self.team.members);
+        Block { tokens, sequences, plan, residual: tokens[own.clone()].iter().map(start).collect(), own, all }
     }
 
     /// Waits for the others' parts of an output with so many rows.
@@ -238,25 +245,39 @@ impl<'a> Member<'a> {
         }
         self.team.barrier.wait();
         self.page.clear();
-        for item in (self.index..block.tokens.len() * heads).step_by(members) {
-            let (t, h) = (item / heads, item % heads);
-            let (kv, position) = (h / (heads / kv_heads), block.tokens[t].position);
-            qkv.words(t, h * width..(h + 1) * width, &mut self.memory, &mut self.words);
-            attention::rotate(&mut self.words, self.package.rotary(position));
-            let shift = layer.query_fractions[h] as i32 + layer.key_fractions[kv] as i32 - FRACTION;
-            let cache = block.sequences[t].layers[index][kv].read().unwrap_or_else(PoisonError::into_inner);
-            let total = self.kernel.attend(&self.words, &cache, position + 1, shift, &mut self.scratch);
-            let (reciprocal, vf) = (attention::reciprocal(total), layer.value_fractions[kv] as i32);
-            let sums = self.scratch.sums.iter().take(width);
-            self.page.extend(sums.map(|s| attention::output(*s, reciprocal, vf, beside.attention_fraction)));
+        for unit in block.plan.units.iter().skip(self.index).step_by(members) {
+            let mut heads = core::mem::take(&mut self.heads);
+            heads.clear();
+            for (t, h) in &unit.queries {
+                qkv.words(*t, h * width..(h + 1) * width, &mut self.memory, &mut self.words);
+                attention::rotate(&mut self.words, self.package.rotary(block.tokens[*t].position));
+                heads.extend_from_slice(&self.words);
+            }
+            let key_fraction = layer.key_fractions[unit.kv] as i32;
+            let each = unit.queries.iter().zip(heads.chunks_exact(width));
+            let queries: Vec<Query<'_>> = each
+                .map(|((t, h), words)| {
+                    let shift = layer.query_fractions[*h] as i32 + key_fraction - FRACTION;
+                    Query { words, positions: block.tokens[*t].position + 1, shift }
+                })
+                .collect();
+            let Some((token, _)) = unit.queries.first() else { continue };
+            let cache = block.sequences[*token].layers[index][unit.kv].read().unwrap_or_else(PoisonError::into_inner);
+            self.kernel.attend(&queries, &cache, &mut self.scratch);
+            let value_fraction = layer.value_fractions[unit.kv] as i32;
+            for (total, sums) in self.scratch.totals.iter().zip(self.scratch.sums.chunks_exact(cache.padded)) {
+                let reciprocal = attention::reciprocal(*total);
+                let output = |s: &i64| attention::output(*s, reciprocal, value_fraction, beside.attention_fraction);
+                self.page.extend(sums[..width].iter().map(output));
+            }
+            self.heads = heads;
         }
         drop(qkv);
         let attended = self.publish(0);
         let own = block.own.clone().map(|t| {
             self.memory.clear();
-            for item in t * heads..(t + 1) * heads {
-                let at = item / members * width;
-                self.memory.extend_from_slice(&attended.parts[item % members][at..at + width]);
+            for (member, before) in block.plan.places(t) {
+                self.memory.extend_from_slice(&attended.parts[*member][before * width..(before + 1) * width]);
             }
             self.kernel.input(&self.memory, beside.attention_fraction)
         });
@@ -296,7 +317,7 @@ impl<'a> Member<'a> {
     }
 
     fn logits(&mut self, block: &Block<'_>, logits: &mut [Vec<i32>]) {
-        let wanted: Vec<&Token> = block.tokens.iter().filter(|t| t.wants_logits).collect();
+        let wanted: Vec<&FedToken> = block.tokens.iter().filter(|t| t.wants_logits).collect();
         if wanted.is_empty() {
             return;
         }

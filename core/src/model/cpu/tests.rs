@@ -4,7 +4,7 @@ use super::*;
 use crate::model::import::{RandomShape, random_model};
 use crate::model::sampling;
 use crate::model::tests::{PACKAGES, parse, saturated, tokens};
-use crate::model::{Generation, Reference, Sampling, generate};
+use crate::model::{Generation, Reference, Sampling, Want, generate};
 use crate::units::TokenId;
 use core::ops::ControlFlow;
 use proptest::prelude::*;
@@ -132,7 +132,7 @@ proptest! {
         seed: u64,
         threads in 1usize..4,
         joins in prop::collection::vec((0usize..6, 1usize..40), 1..9),
-        wants in prop::collection::vec(0usize..3, 9),
+        wants in prop::collection::vec(0usize..5, 9),
     ) {
         let package = &PACKAGES[which];
         let texts: Vec<Vec<TokenId>> = joins.iter().zip(0..).map(|((_, n), i)| tokens(*n, seed ^ i)).collect();
@@ -152,7 +152,7 @@ proptest! {
                 }
                 let feeds: Vec<Feed> = open.iter().map(|(i, sequence, fed)| {
                     let end = (fed + 1 + (step * 7 + i) % 11).min(texts[*i].len());
-                    let want = [Want::Nothing, Want::Last, Want::All][wants[*i]];
+                    let want = [Want::Nothing, Want::Last, Want::All, Want::Tail(3), Want::Tail(99)][wants[*i]];
                     Feed { sequence: *sequence, tokens: &texts[*i][*fed..end], want }
                 }).collect();
                 let got = engine.forward(&feeds).unwrap();
@@ -161,6 +161,7 @@ proptest! {
                     let rows = match feed.want {
                         Want::Nothing => end..end,
                         Want::Last => end - 1..end,
+                        Want::Tail(n) => (*fed).max(end.saturating_sub(n))..end,
                         Want::All => *fed..end,
                     };
                     prop_assert!(got.values() == &expected[*i][rows.start * vocabulary..rows.end * vocabulary]);
@@ -185,7 +186,7 @@ fn random(seed: u64, i: usize) -> i32 {
 
 mod kernels {
     use super::super::cache::HeadCache;
-    use super::super::kernels::{Product, Scratch};
+    use super::super::kernels::{Product, QUERIES, Query, Scratch};
     use super::super::prepared::Beside;
     use super::*;
     use crate::model::arithmetic::{attention, block_float, linear};
@@ -220,18 +221,18 @@ mod kernels {
                 let matrix =
                     Matrix { rows, cols, weights: &weights, mantissas: &mantissas, shifts: &shifts, bias: &bias };
                 let vectors: Vec<Vec<i32>> =
-                    (0..5).map(|t| (0..cols).map(|i| value(way_x, i * (t + 1), 32_767)).collect()).collect();
+                    (0..9).map(|t| (0..cols).map(|i| value(way_x, i * (t + 1), 32_767)).collect()).collect();
                 for kernel in Kernel::available() {
                     let sums = (0..rows).map(|r| matrix.row(r).iter().map(|w| *w as i8 as i32).sum()).collect();
                     let beside = Beside { sums, shifts: shifts.iter().map(|s| *s as i32 - 9).collect() };
                     let inputs: Vec<_> = vectors.iter().map(|v| kernel.input(v, 3)).collect();
-                    for n in 1..=5 {
-                        let inputs: Vec<_> = inputs.iter().take(n).collect();
+                    for n in if cols > 5000 { &[1, 6][..] } else { &[1, 2, 3, 4, 5, 6, 9] } {
+                        let inputs: Vec<_> = inputs.iter().take(*n).collect();
                         let mut out = Vec::new();
                         kernel.multiply(&Product { matrix, beside: &beside, rows: 1..rows, inputs: &inputs }, &mut out);
                         let expected: Vec<i32> = vectors
                             .iter()
-                            .take(n)
+                            .take(*n)
                             .flat_map(|v| {
                                 let mut x = vec![0; cols];
                                 let fraction = block_float(v, 3, &mut x);
@@ -239,9 +240,6 @@ mod kernels {
                             })
                             .collect();
                         assert!(out == expected, "{kernel:?}, {cols} columns, ways {way_w} {way_x}, {n} inputs");
-                        if cols > 5000 {
-                            break;
-                        }
                     }
                 }
             }
@@ -254,7 +252,6 @@ mod kernels {
             for (way_q, way_k, shift) in
                 [(0, 0, 30), (0, 1, 25), (1, 1, 40), (2, 2, 44), (7, 8, 14), (0, 2, 60), (9, 9, -20)]
             {
-                let query: Vec<i16> = (0..width).map(|i| value(way_q, i, 32_767) as i16).collect();
                 let row = |way, p: usize| -> Vec<i16> {
                     (0..width).map(|i| value(way, i * 31 + p * 1009, 32_767) as i16).collect()
                 };
@@ -263,19 +260,38 @@ mod kernels {
                 for p in 0..positions + 3 {
                     cache.push(&row(way_k, p), &row(way_q + 1, p));
                 }
-                let scores: Vec<i32> =
-                    (0..positions).map(|p| attention::score(&query, &row(way_k, p), shift + 16, 0)).collect();
-                let mut weights = Vec::new();
-                let total = attention::softmax(&scores, &mut weights);
-                let mut sums = vec![0; width];
-                for (p, w) in weights.iter().enumerate() {
-                    attention::accumulate(&mut sums, *w, &row(way_q + 1, p));
-                }
-                for kernel in Kernel::available() {
+                // Several queries, each with positions and a shift of its own.
+                let heads: Vec<Vec<i16>> =
+                    (0..QUERIES).map(|q| (0..width).map(|i| value(way_q, i + q, 32_767) as i16).collect()).collect();
+                let queries: Vec<Query<'_>> = (heads.iter().zip(0..))
+                    .map(|(words, q)| Query {
+                        words,
+                        positions: positions.saturating_sub(q).max(1),
+                        shift: shift + 3 * q as i32,
+                    })
+                    .collect();
+                let expected: Vec<(u32, Vec<i64>)> = queries
+                    .iter()
+                    .map(|q| {
+                        let score = |p| attention::score(q.words, &row(way_k, p), q.shift + 16, 0);
+                        let scores: Vec<i32> = (0..q.positions).map(score).collect();
+                        let mut weights = Vec::new();
+                        let total = attention::softmax(&scores, &mut weights);
+                        let mut sums = vec![0; width];
+                        for (p, w) in weights.iter().enumerate() {
+                            attention::accumulate(&mut sums, *w, &row(way_q + 1, p));
+                        }
+                        (total, sums)
+                    })
+                    .collect();
+                for (kernel, n) in Kernel::available().into_iter().flat_map(|k| (1..=QUERIES).map(move |n| (k, n))) {
                     let mut scratch = Scratch::default();
-                    let got = kernel.attend(&query, &cache, positions, shift, &mut scratch);
-                    assert_eq!(got, total, "{kernel:?} {width} {positions}");
-                    assert_eq!(scratch.sums[..width], sums, "{kernel:?} {width} {positions} {way_q} {way_k}");
+                    kernel.attend(&queries[..n], &cache, &mut scratch);
+                    for (q, (total, sums)) in expected.iter().take(n).enumerate() {
+                        assert_eq!(scratch.totals[q], *total, "{kernel:?} {width} {positions} {q}");
+                        let got = &scratch.sums[q * cache.padded..][..width];
+                        assert_eq!(got, sums, "{kernel:?} {width} {positions} {way_q} {way_k} {q}");
+                    }
                 }
             }
         }

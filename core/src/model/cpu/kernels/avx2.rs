@@ -1,7 +1,7 @@
 //! Kernels for AVX2: 16 int16 products at a time, added in pairs to i32 (`vpmaddwd`), exact.
 
-use super::drivers;
-use super::{Input, Product, Scratch};
+use super::drivers::{self, gate_all, requantise};
+use super::{Input, Product, Query, Scratch};
 use crate::model::arithmetic::activation;
 use crate::model::cpu::cache::{HeadCache, LANES};
 use crate::model::package::Norm;
@@ -11,6 +11,7 @@ use core::arch::x86_64::*;
 const RUN: usize = 4096;
 
 drivers!(2, #[target_feature(enable = "avx2")]);
+attention_driver!(#[target_feature(enable = "avx2")]);
 
 #[inline]
 #[target_feature(enable = "avx2")]

@@ -1,8 +1,8 @@
 //! What all kernels do alike, compiled once for each with its instructions.
 
-use super::{Product, Scratch};
-use crate::model::arithmetic::{attention, rescale};
-use crate::model::cpu::cache::{HeadCache, LANES};
+use super::{Product, Query};
+use crate::model::arithmetic::{activation, attention, rescale, saturate};
+use alloc::vec::Vec;
 
 /// Rows whose sums are collected before they are rounded, many at a time.
 pub(super) const ROWS: usize = 64;
@@ -11,13 +11,19 @@ pub(super) const ROWS: usize = 64;
 /// 255 x 32767.
 pub(super) const PAIRS: usize = 128;
 
-/// Requantisation of rows from `first` on (`docs/arithmetic.md`, section 4), without a branch.
+/// Requantisation of rows from `first` on (`docs/arithmetic.md`, section 4).
 #[inline(always)]
 pub(super) fn requantise(p: &Product<'_>, first: usize, sums: &[i64], fraction: i32, out: &mut [i32]) {
+    round(p, first, sums, fraction, out);
+    add_bias(p, first, out);
+}
+
+/// Scales and rounds the sums of rows from `first` on, without a branch.
+#[inline(always)]
+pub(super) fn round(p: &Product<'_>, first: usize, sums: &[i64], fraction: i32, out: &mut [i32]) {
     let n = sums.len().min(out.len());
     let rows = first..first + n;
-    let (Some(mantissas), Some(shifts)) = (p.matrix.mantissas.get(rows.clone()), p.beside.shifts.get(rows.clone()))
-    else {
+    let (Some(mantissas), Some(shifts)) = (p.matrix.mantissas.get(rows.clone()), p.beside.shifts.get(rows)) else {
         return;
     };
     let (sums, out) = (&sums[..n], &mut out[..n]);
@@ -30,56 +36,70 @@ pub(super) fn requantise(p: &Product<'_>, first: usize, sums: &[i64], fraction: 
         let rounded = (product.wrapping_add(half) >> right).clamp(i32::MIN as i64, i32::MAX as i64);
         out[i] = (rounded << left).clamp(i32::MIN as i64, i32::MAX as i64) as i32;
     }
-    if let Some(bias) = p.matrix.bias.get(rows) {
+}
+
+/// Adds the biases of rows from `first` on, where there are any.
+#[inline(always)]
+pub(super) fn add_bias(p: &Product<'_>, first: usize, out: &mut [i32]) {
+    if let Some(bias) = p.matrix.bias.get(first..first + out.len()) {
         for (o, b) in out.iter_mut().zip(bias) {
             *o = o.saturating_add(*b);
         }
     }
 }
 
-/// Query pairs as words: low bytes, and high bytes with their sign.
+/// The gated MLP's hidden elements, in the place of the gates.
 #[inline(always)]
-pub(super) fn split_query(query: &[i16], scratch: &mut Scratch) {
-    let word = |a: i16, b: i16| (a as u16 as u32 | (b as u16 as u32) << 16) as i32;
-    scratch.low.clear();
-    scratch.high.clear();
-    for pair in query.chunks_exact(2) {
-        scratch.low.push(word(pair[0] & 255, pair[1] & 255));
-        scratch.high.push(word(pair[0] >> 8, pair[1] >> 8));
+pub(super) fn gate_all(table: &[u32], gates: &mut [i32], ups: &[i32]) {
+    for (gate, up) in gates.iter_mut().zip(ups) {
+        *gate = activation::gated(table, *gate, *up);
     }
 }
 
-/// Scores from the exact products of query and keys; softmax; its weights' pairs as words: low seven bits, and the
-/// eight above. Gives the weights' sum.
+/// Query pairs as words: low bytes, and high bytes with their sign.
 #[inline(always)]
-pub(super) fn softmax(positions: usize, shift: i32, scratch: &mut Scratch) -> u32 {
-    scratch.scores.clear();
-    scratch.scores.extend(scratch.products.iter().take(positions).map(|s| rescale(*s, shift)));
-    let total = attention::softmax(&scratch.scores, &mut scratch.weights);
-    // An odd last position is paired with a weight of zero.
-    scratch.weights.resize(positions.next_multiple_of(2), 0);
-    let word = |a: u16, b: u16| (a as u32 | (b as u32) << 16) as i32;
-    scratch.low.clear();
-    scratch.high.clear();
-    for pair in scratch.weights.chunks_exact(2) {
-        scratch.low.push(word(pair[0] & 127, pair[1] & 127));
-        scratch.high.push(word(pair[0] >> 7, pair[1] >> 7));
-    }
+pub(super) fn split_query(query: &[i16], low: &mut Vec<i32>, high: &mut Vec<i32>) {
+    let word = |[a, b]: [i16; 2]| (a as u16 as u32 | (b as u16 as u32) << 16) as i32;
+    let pairs = query.as_chunks::<2>().0;
+    low.extend(pairs.iter().map(|p| word(p.map(|v| v & 255))));
+    high.extend(pairs.iter().map(|p| word(p.map(|v| v >> 8))));
+}
+
+/// Softmax of a query's scores; its weights' pairs as words: low seven bits, and the eight above, zeros up to
+/// `pairs`. Gives the weights' sum.
+#[inline(always)]
+pub(super) fn softmax(
+    scores: &[i32],
+    pairs: usize,
+    weights: &mut Vec<u16>,
+    low: &mut Vec<i32>,
+    high: &mut Vec<i32>,
+) -> u32 {
+    let total = attention::softmax(scores, weights);
+    weights.resize(2 * pairs, 0);
+    let words = weights.as_chunks::<2>().0;
+    let word = |[a, b]: [u16; 2]| a as u32 | (b as u32) << 16;
+    low.extend(words.iter().map(|p| (word(*p) & 0x007f_007f) as i32));
+    high.extend(words.iter().map(|p| (word(*p) >> 7 & 0x00ff_00ff) as i32));
     total
 }
 
-/// Prepares the scratch memory for a head: room for its scores in whole blocks, and for its sums.
+/// A query's scores from its exact products.
 #[inline(always)]
-pub(super) fn prepare(query: &[i16], cache: &HeadCache, positions: usize, scratch: &mut Scratch) {
-    split_query(query, scratch);
-    scratch.products.clear();
-    scratch.products.resize(positions.next_multiple_of(LANES), 0);
-    scratch.sums.clear();
-    scratch.sums.resize(cache.padded, 0);
+pub(super) fn scores(query: &Query<'_>, products: &[i64], scores: &mut Vec<i32>) {
+    scores.clear();
+    let products = products.iter().take(query.positions);
+    if query.shift > 0 {
+        // The products are far from an i64's ends: adding the half cannot overflow, and from 63 on all is zero or less.
+        let (shift, half) = (query.shift.min(62), 1i64 << (query.shift.min(62) - 1));
+        scores.extend(products.map(|s| saturate(s.wrapping_add(half) >> shift)));
+    } else {
+        scores.extend(products.map(|s| rescale(*s, query.shift)));
+    }
 }
 
-/// The functions that [`dispatch!`](super) calls, from three of the module's own: `tile` (the exact sums of R rows for
-/// T inputs), `scores` (query times keys) and `weigh` (weights times values).
+/// The functions that [`dispatch!`](super) calls, from the module's own `tile` (the exact sums of R rows for T inputs)
+/// and from `requantise` and `gate_all`: the module's own too, or those above.
 macro_rules! drivers {
     ($tokens:literal $(, #[$features:meta])?) => {
         $(#[$features])?
@@ -94,9 +114,7 @@ macro_rules! drivers {
 
         $(#[$features])?
         pub(super) fn gate(table: &[u32], gates: &mut [i32], ups: &[i32]) {
-            for (gate, up) in gates.iter_mut().zip(ups) {
-                *gate = activation::gated(table, *gate, *up);
-            }
+            gate_all(table, gates, ups);
         }
 
         $(#[$features])?
@@ -133,7 +151,7 @@ macro_rules! drivers {
                 for (i, input) in p.inputs.iter().enumerate() {
                     let sums = &sums[i * drivers::ROWS..][..end - first];
                     let to = i * width + first - p.rows.start;
-                    drivers::requantise(p, first, sums, input.fraction, &mut out[to..to + end - first]);
+                    requantise(p, first, sums, input.fraction, &mut out[to..to + end - first]);
                 }
             }
         }
@@ -144,25 +162,33 @@ macro_rules! drivers {
                 sums[t * drivers::ROWS..][..R].copy_from_slice(row);
             }
         }
+    };
+}
 
+/// The function `attend` that [`dispatch!`](super) calls, one query after another, from the module's own `scores` (query
+/// times keys) and `weigh` (weights times values).
+macro_rules! attention_driver {
+    ($(#[$features:meta])?) => {
         $(#[$features])?
-        pub(super) fn attend(
-            query: &[i16],
-            cache: &HeadCache,
-            positions: usize,
-            shift: i32,
-            scratch: &mut Scratch,
-        ) -> u32 {
-            drivers::prepare(query, cache, positions, scratch);
-            scores(&scratch.low, &scratch.high, &cache.keys, &mut scratch.products);
-            let total = drivers::softmax(positions, shift, scratch);
-            for (i, (low, high)) in
-                scratch.low.chunks(drivers::PAIRS).zip(scratch.high.chunks(drivers::PAIRS)).enumerate()
-            {
-                let values = &cache.values[i * drivers::PAIRS * 2 * cache.padded..];
-                weigh(low, high, values, &mut scratch.sums);
+        pub(super) fn attend(queries: &[Query<'_>], cache: &HeadCache, scratch: &mut Scratch) {
+            for (q, query) in queries.iter().enumerate() {
+                let Scratch { low, high, products, scores: scored, weights, sums, totals } = &mut *scratch;
+                low.clear();
+                high.clear();
+                drivers::split_query(query.words, low, high);
+                products.clear();
+                products.resize(query.positions.next_multiple_of(LANES), 0);
+                scores(low, high, &cache.keys, products);
+                drivers::scores(query, products, scored);
+                low.clear();
+                high.clear();
+                totals[q] = drivers::softmax(scored, query.positions.div_ceil(2), weights, low, high);
+                let sums = &mut sums[q * cache.padded..(q + 1) * cache.padded];
+                let runs = low.chunks(drivers::PAIRS).zip(high.chunks(drivers::PAIRS));
+                for (i, (low, high)) in runs.enumerate() {
+                    weigh(low, high, &cache.values[i * drivers::PAIRS * 2 * cache.padded..], sums);
+                }
             }
-            total
         }
     };
 }

@@ -10,6 +10,12 @@ mod drivers;
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod avx512_attention;
+#[cfg(target_arch = "x86_64")]
+mod avx512_elements;
+#[cfg(target_arch = "x86_64")]
+mod avx512_panels;
 mod portable;
 
 use super::cache::HeadCache;
@@ -103,7 +109,20 @@ pub(super) struct Product<'a> {
     pub inputs: &'a [&'a Input],
 }
 
-/// What attention needs beside query and cache; memory that is used again.
+/// One query head, rotated.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Query<'a> {
+    pub words: &'a [i16],
+    /// It looks at so many positions, from the first.
+    pub positions: usize,
+    /// The fractions of query and key less 16.
+    pub shift: i32,
+}
+
+/// Queries that look at the same keys and values go together, so many at once.
+pub(super) const QUERIES: usize = 4;
+
+/// What attention needs beside queries and cache; memory that is used again.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     low: Vec<i32>,
@@ -111,8 +130,10 @@ pub(super) struct Scratch {
     products: Vec<i64>,
     scores: Vec<i32>,
     weights: Vec<u16>,
-    /// The exact weighted sums of the values.
+    /// The exact weighted sums of the values: of each query, `padded` numbers.
     pub sums: Vec<i64>,
+    /// The sum of each query's weights.
+    pub totals: [u32; QUERIES],
 }
 
 macro_rules! dispatch {
@@ -146,6 +167,11 @@ impl Kernel {
     pub(super) fn multiply(self, product: &Product<'_>, out: &mut Vec<i32>) {
         out.clear();
         out.resize(product.rows.len() * product.inputs.len(), 0);
+        #[cfg(target_arch = "x86_64")]
+        if self.0 == Level::Avx512Vnni && product.inputs.len() >= avx512_panels::MIN_INPUTS {
+            // SAFETY: a `Kernel` of this level is only made where its instructions were found.
+            return unsafe { avx512_panels::multiply(product, out) };
+        }
         dispatch!(self, multiply(product, out))
     }
 
@@ -159,17 +185,19 @@ impl Kernel {
         dispatch!(self, activate(table, values))
     }
 
-    /// One query head over the first `positions` keys and values: the sums are in the scratch memory, the
-    /// weights' sum comes back. `shift` is the fractions of query and key less 16.
-    pub(super) fn attend(
-        self,
-        query: &[i16],
-        cache: &HeadCache,
-        positions: usize,
-        shift: i32,
-        scratch: &mut Scratch,
-    ) -> u32 {
-        dispatch!(self, attend(query, cache, positions, shift, scratch))
+    /// Up to [`QUERIES`] queries over the keys and values of one head: sums and totals are in the scratch memory.
+    pub(super) fn attend(self, queries: &[Query<'_>], cache: &HeadCache, scratch: &mut Scratch) {
+        scratch.sums.clear();
+        scratch.sums.resize(queries.len() * cache.padded, 0);
+        match self.0 {
+            Level::Portable => portable::attend(queries, cache, scratch),
+            // SAFETY: a `Kernel` of this level is only made where its instructions were found.
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => unsafe { avx2::attend(queries, cache, scratch) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512Vnni => unsafe { avx512_attention::attend(queries, cache, scratch) },
+        }
     }
 }
 

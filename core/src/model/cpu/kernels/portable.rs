@@ -1,13 +1,14 @@
 //! Kernels in plain Rust.
 
-use super::drivers;
-use super::{Input, Product, Scratch};
+use super::drivers::{self, gate_all, requantise};
+use super::{Input, Product, Query, Scratch};
 use crate::model::arithmetic::{activation, linear};
 use crate::model::cpu::cache::{HeadCache, LANES};
 use crate::model::package::Norm;
 use alloc::vec::Vec;
 
 drivers!(3);
+attention_driver!();
 
 /// The exact sums of rows from `row` on for some inputs.
 fn tile<const R: usize, const T: usize>(p: &Product<'_>, row: usize, inputs: [&Input; T]) -> [[i64; R]; T] {
