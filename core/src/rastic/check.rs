@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 const PREFILL: usize = 512;
 
 /// Tokens fed at a time where each gets logits: bounds their memory.
-const CHECKED: usize = 64;
+const CHECKED: usize = 128;
 
 /// Which positions are checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

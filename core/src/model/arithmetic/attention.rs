@@ -30,8 +30,8 @@ pub fn rotate(head: &mut [i16], row: &[u8]) {
         let [c0, c1, s0, s1] = *pair;
         let (cos, sin) = (i16::from_le_bytes([c0, c1]) as i32, i16::from_le_bytes([s0, s1]) as i32);
         let (x, y) = (*a as i32, *b as i32);
-        *a = saturate16(round_shift((x * cos - y * sin) as i64, ROTARY_BITS) as i32);
-        *b = saturate16(round_shift((x * sin + y * cos) as i64, ROTARY_BITS) as i32);
+        *a = saturate16(round_shift(x.wrapping_mul(cos).wrapping_sub(y.wrapping_mul(sin)) as i64, ROTARY_BITS) as i32);
+        *b = saturate16(round_shift(x.wrapping_mul(sin).wrapping_add(y.wrapping_mul(cos)) as i64, ROTARY_BITS) as i32);
     }
 }
 
@@ -47,27 +47,30 @@ pub fn score(query: &[i16], key: &[i16], query_fraction: i32, key_fraction: i32)
 /// `2^-d` for d with 16 fraction bits, as an integer from 0 to 32767 that stands for itself / 2^15.
 ///
 /// A polynomial of degree 4 in the fraction, in 32-bit unsigned steps; 0 from d = 16 on.
-#[inline]
+#[inline(always)]
 pub fn exp2_16(d: u32) -> u16 {
     let (n, f) = (d >> 16, d & 0xffff);
     if n > 15 {
         return 0;
     }
-    let y = 56_773 - ((7_686 * f) >> 16);
-    let y = 62_904 - ((y * f) >> 18);
-    let y = 45_426 - ((y * f) >> 18);
-    let y = 65_536 - ((y * f) >> 16);
-    ((y + (1 << n)) >> (n + 1)).min(32_767) as u16
+    // Every product is below 2^32, and no difference below 0: wrapping spares the checks that would keep the compiler from
+    // using vector instructions.
+    let step = |c: u32, y: u32, shift: u32| c.wrapping_sub(y.wrapping_mul(f) >> shift);
+    let y = step(56_773, 7_686, 16);
+    let y = step(62_904, y, 18);
+    let y = step(45_426, y, 18);
+    let y = step(65_536, y, 16);
+    (y.wrapping_add(1 << n) >> (n + 1)).min(32_767) as u16
 }
 
 /// Softmax's numerators: `exp2_16(largest score - score)`. Gives their sum, from 32767 to below 2^32.
-#[inline]
+#[inline(always)] // Compiled for each kernel's instructions.
 pub fn softmax(scores: &[i32], out: &mut Vec<u16>) -> u32 {
     let largest = scores.iter().copied().max().unwrap_or(0);
     out.clear();
     out.extend(scores.iter().map(|s| exp2_16(largest.wrapping_sub(*s) as u32)));
     // At most 2^17 positions of at most 2^15 - 1.
-    out.iter().map(|p| *p as u32).sum()
+    out.iter().fold(0u32, |sum, p| sum.wrapping_add(*p as u32))
 }
 
 /// Softmax's one division. With b the bit length of the sum: `floor(2^(b + 30) / sum)`, from 2^30 to 2^31, and b.
@@ -95,5 +98,5 @@ pub fn output(sum: i64, reciprocal: (u32, u32), value_fraction: i32, output_frac
     let (inverse, bits) = reciprocal;
     // |sum| < 2^(bits + 15), so 31 bits are left; times 2^31 it stays below 2^62.
     let sum = round_shift(sum, bits.saturating_sub(15));
-    rescale(sum * inverse as i64, 45 + value_fraction - output_fraction)
+    rescale(sum.wrapping_mul(inverse as i64), 45 + value_fraction - output_fraction)
 }

@@ -19,7 +19,8 @@ pub fn round_shift(v: i64, shift: u32) -> i64 {
         0 => v,
         // |v / 2^shift| is at most a half; -1/2 goes up to 0, and +1/2 is out of an i64's reach.
         64.. => 0,
-        s => (v >> s) + ((v >> (s - 1)) & 1),
+        // At most 2^62 + 1.
+        s => (v >> s).wrapping_add((v >> (s - 1)) & 1),
     }
 }
 

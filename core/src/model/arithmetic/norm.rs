@@ -44,14 +44,18 @@ pub fn normalise(x: &mut [i32], norm: &Norm, epsilon: u64) -> i32 {
         *v = round_shift(*v as i64, shift) as i32;
     }
     // At most 2^15 squares of 2^46, and an epsilon below 2^60: below 2^62.
-    let squares: u64 = x.iter().map(|v| (*v as i64 * *v as i64) as u64).sum();
+    let squares: u64 = x.iter().fold(0, |sum, v| {
+        // Wrapping, here and below, spares checks that would keep the compiler from using vector instructions.
+        let v = *v as i64;
+        u64::wrapping_add(sum, v.wrapping_mul(v) as u64)
+    });
     let (m, e) = inverse_root(squares + (epsilon >> (2 * shift)).max(u64::from(squares == 0)));
     for (i, v) in x.iter_mut().enumerate() {
         // |v| <= 2^23 and m < 2^32; v is at most the root, so the unit vector stays within 2^30 and a bit.
-        let unit = rescale(*v as i64 * m as i64, e as i32 - 30);
+        let unit = rescale((*v as i64).wrapping_mul(m as i64), e as i32 - 30);
         let gain = norm.gain.get(i).copied().unwrap_or(0);
         let bias = norm.bias.get(i).copied().unwrap_or(0);
-        *v = rescale(unit as i64 * gain as i64, 24).saturating_add(bias);
+        *v = rescale((unit as i64).wrapping_mul(gain as i64), 24).saturating_add(bias);
     }
     norm.fraction as i32 + 6
 }

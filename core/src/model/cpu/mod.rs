@@ -28,7 +28,7 @@ use cache::Sequence;
 use prepared::Prepared;
 
 /// Tokens that go through the layers together: their activations stay in a core's second cache.
-const BLOCK: usize = 64;
+const BLOCK: usize = 128;
 
 /// Multiply-accumulates that are worth another thread: starting one takes as long as some millions of them.
 const WORK_PER_THREAD: u64 = 4 << 20;

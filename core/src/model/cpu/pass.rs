@@ -28,16 +28,55 @@ pub(super) fn run(engine: &Cpu, tokens: &[FedToken], logits: &mut [Vec<i32>]) {
         inputs: Board::new(members),
     };
     let team = &team;
+    let mut rows = logit_rows(engine.info.vocabulary as usize, tokens, members, logits).into_iter();
     std::thread::scope(|scope| {
         let _place = team.barrier.place();
-        for index in 1..members {
+        let first = rows.next().unwrap_or_default();
+        for (index, rows) in (1..members).zip(rows) {
             scope.spawn(move || {
                 let _place = team.barrier.place();
-                Member::new(team, index).run(tokens, &mut []);
+                Member::new(team, index).run(tokens, rows);
             });
         }
-        Member::new(team, 0).run(tokens, logits);
+        Member::new(team, 0).run(tokens, first);
     });
+}
+
+/// For each block, the rows of logits that a member writes.
+type LogitRows<'l> = Vec<Vec<&'l mut [i32]>>;
+
+/// Whether the members compute all logits of some tokens each, which spares a copy, or some logits of all tokens
+/// each, which reads the weights once for all members.
+fn logits_by_token(wanted: usize, members: usize) -> bool {
+    members == 1 || wanted >= 16 * members
+}
+
+/// Makes room for the logits, and gives each member the rows that it writes.
+fn logit_rows<'l>(
+    vocabulary: usize,
+    tokens: &[FedToken],
+    members: usize,
+    logits: &'l mut [Vec<i32>],
+) -> Vec<LogitRows<'l>> {
+    for (feed, out) in logits.iter_mut().enumerate() {
+        let wanted = tokens.iter().filter(|t| t.feed == feed && t.wants_logits).count();
+        *out = vec![0; wanted * vocabulary];
+    }
+    // Tokens come in the order of their feeds.
+    let mut rows = logits.iter_mut().flat_map(|out| out.chunks_exact_mut(vocabulary));
+    let mut all: Vec<LogitRows<'l>> = (0..members).map(|_| Vec::new()).collect();
+    for block in tokens.chunks(BLOCK) {
+        let wanted = block.iter().filter(|t| t.wants_logits).count();
+        for (index, own) in all.iter_mut().enumerate() {
+            let share = match logits_by_token(wanted, members) {
+                true => split(wanted, members, index),
+                false if index == 0 => 0..wanted,
+                false => 0..0,
+            };
+            own.push(rows.by_ref().take(share.len()).collect());
+        }
+    }
+    all
 }
 
 /// What the members share.
@@ -145,8 +184,8 @@ impl<'a> Member<'a> {
         }
     }
 
-    fn run(&mut self, tokens: &[FedToken], logits: &mut [Vec<i32>]) {
-        for tokens in tokens.chunks(BLOCK) {
+    fn run(&mut self, tokens: &[FedToken], logits: LogitRows<'_>) {
+        for (tokens, logits) in tokens.chunks(BLOCK).zip(logits) {
             let mut block = self.block(tokens);
             for (index, (layer, beside)) in self.package.layers().zip(&self.team.engine.prepared.layers).enumerate() {
                 self.attention(&mut block, index, &layer, beside);
@@ -207,7 +246,8 @@ impl<'a> Member<'a> {
     /// This member's rows of a matrix times all inputs, to its page.
     fn multiply(&mut self, matrix: Matrix<'_>, beside: &Beside, inputs: &Inputs<'_>) {
         let rows = split(matrix.rows, self.team.members, self.index);
-        self.kernel.multiply(&Product { matrix, beside, rows, inputs: &inputs.list() }, &mut self.page);
+        let inputs = &inputs.list();
+        multiply(self.kernel, &Product { matrix, beside, rows, inputs }, &mut self.page);
     }
 
     /// Adds the matrix times the inputs to the residual streams.
@@ -294,10 +334,10 @@ impl<'a> Member<'a> {
         let (rows, list) = (split(hidden, self.team.members, self.index), inputs.list());
         let up = |rows| Product { matrix: layer.up, beside: &beside.up, rows, inputs: &list };
         let table = self.package.activation();
-        self.kernel.multiply(&up(rows.clone()), &mut self.page);
+        multiply(self.kernel, &up(rows.clone()), &mut self.page);
         match self.manifest.mlp {
             MlpKind::Gated => {
-                self.kernel.multiply(&up(rows.start + hidden..rows.end + hidden), &mut self.memory);
+                multiply(self.kernel, &up(rows.start + hidden..rows.end + hidden), &mut self.memory);
                 self.kernel.gate(table, &mut self.page, &self.memory);
             }
             MlpKind::Plain => self.kernel.activate(table, &mut self.page),
@@ -316,23 +356,38 @@ impl<'a> Member<'a> {
         self.add(block, layer.down, &beside.down, inputs);
     }
 
-    fn logits(&mut self, block: &Block<'_>, logits: &mut [Vec<i32>]) {
-        let wanted: Vec<&FedToken> = block.tokens.iter().filter(|t| t.wants_logits).collect();
-        if wanted.is_empty() {
+    /// Writes this member's rows of the logits.
+    fn logits(&mut self, block: &Block<'_>, mut out: Vec<&mut [i32]>) {
+        let wanted = block.tokens.iter().filter(|t| t.wants_logits).count();
+        if wanted == 0 {
             return;
         }
         let own = block.tokens[block.own.clone()].iter().zip(&block.residual).filter(|(t, _)| t.wants_logits);
         let own = own.map(|(_, x)| self.normalised(x, self.package.final_norm())).collect();
         let inputs = self.share(own, block.all);
-        let head = self.package.head();
-        self.multiply(head, &self.team.engine.prepared.head, &inputs);
-        drop(inputs);
-        let rows = self.publish(head.rows);
-        for (i, token) in wanted.into_iter().enumerate() {
-            // The first member alone has where they go.
-            if let Some(out) = logits.get_mut(token.feed) {
-                rows.copy(i, 0..head.rows, out);
-            }
+        let (matrix, beside) = (self.package.head(), &self.team.engine.prepared.head);
+        if logits_by_token(wanted, self.team.members) {
+            let inputs = &inputs.list()[split(wanted, self.team.members, self.index)];
+            self.kernel.multiply(&Product { matrix, beside, rows: 0..matrix.rows, inputs }, &mut out);
+            return;
         }
+        self.multiply(matrix, beside, &inputs);
+        drop(inputs);
+        let rows = self.publish(matrix.rows);
+        for (i, out) in out.into_iter().enumerate() {
+            self.memory.clear();
+            rows.copy(i, 0..matrix.rows, &mut self.memory);
+            out.copy_from_slice(&self.memory);
+        }
+    }
+}
+
+/// The outputs of a product, input after input, in memory that is used again.
+fn multiply(kernel: Kernel, product: &Product<'_>, page: &mut Vec<i32>) {
+    let width = product.rows.len();
+    // All of it is written.
+    page.resize(width * product.inputs.len(), 0);
+    if width > 0 {
+        kernel.multiply(product, &mut page.chunks_exact_mut(width).collect::<Vec<_>>());
     }
 }

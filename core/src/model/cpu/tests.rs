@@ -228,8 +228,9 @@ mod kernels {
                     let inputs: Vec<_> = vectors.iter().map(|v| kernel.input(v, 3)).collect();
                     for n in if cols > 5000 { &[1, 6][..] } else { &[1, 2, 3, 4, 5, 6, 9] } {
                         let inputs: Vec<_> = inputs.iter().take(*n).collect();
-                        let mut out = Vec::new();
-                        kernel.multiply(&Product { matrix, beside: &beside, rows: 1..rows, inputs: &inputs }, &mut out);
+                        let mut out = vec![0; (rows - 1) * n];
+                        let product = Product { matrix, beside: &beside, rows: 1..rows, inputs: &inputs };
+                        kernel.multiply(&product, &mut out.chunks_exact_mut(rows - 1).collect::<Vec<_>>());
                         let expected: Vec<i32> = vectors
                             .iter()
                             .take(*n)

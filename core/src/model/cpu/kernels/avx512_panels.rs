@@ -23,10 +23,10 @@ const RUN: usize = 65_536;
 /// Four columns of four inputs: low bytes, then high bytes.
 type Quad = [i32; 2 * TOKENS];
 
-/// The outputs of rows for each input, input after input.
+/// The outputs of rows for each input.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-pub(super) fn multiply(p: &Product<'_>, out: &mut [i32]) {
-    let (width, cols) = (p.rows.len(), p.matrix.cols);
+pub(super) fn multiply(p: &Product<'_>, outputs: &mut [&mut [i32]]) {
+    let cols = p.matrix.cols;
     let steps = cols.next_multiple_of(64) / 4;
     let quads = interleave(p.inputs, steps);
     let mut panel = Vec::new();
@@ -49,9 +49,9 @@ pub(super) fn multiply(p: &Product<'_>, out: &mut [i32]) {
                 add(quads, &panel, ahead.next().unwrap_or(&[]), sums);
             }
         }
-        for (i, (input, sums)) in p.inputs.iter().zip(&sums).enumerate() {
-            let to = i * width + first - p.rows.start;
-            requantise(p, first, &sums[..rows.len()], input.fraction, &mut out[to..to + rows.len()]);
+        for ((input, sums), out) in p.inputs.iter().zip(&sums).zip(outputs.iter_mut()) {
+            let out = &mut out[rows.start - p.rows.start..rows.end - p.rows.start];
+            requantise(p, first, &sums[..rows.len()], input.fraction, out);
         }
     }
 }

@@ -125,8 +125,7 @@ macro_rules! drivers {
         }
 
         $(#[$features])?
-        pub(super) fn multiply(p: &Product<'_>, out: &mut [i32]) {
-            let width = p.rows.len();
+        pub(super) fn multiply(p: &Product<'_>, outputs: &mut [&mut [i32]]) {
             let mut sums = alloc::vec![0i64; p.inputs.len() * drivers::ROWS];
             for first in p.rows.clone().step_by(drivers::ROWS) {
                 let end = p.rows.end.min(first + drivers::ROWS);
@@ -148,10 +147,10 @@ macro_rules! drivers {
                     }
                     row += if four { 4 } else { 1 };
                 }
-                for (i, input) in p.inputs.iter().enumerate() {
-                    let sums = &sums[i * drivers::ROWS..][..end - first];
-                    let to = i * width + first - p.rows.start;
-                    requantise(p, first, sums, input.fraction, &mut out[to..to + end - first]);
+                let sums = sums.chunks_exact(drivers::ROWS);
+                for ((input, sums), out) in p.inputs.iter().zip(sums).zip(outputs.iter_mut()) {
+                    let out = &mut out[first - p.rows.start..end - p.rows.start];
+                    requantise(p, first, &sums[..end - first], input.fraction, out);
                 }
             }
         }

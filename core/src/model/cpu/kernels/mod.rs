@@ -163,16 +163,15 @@ impl Kernel {
         self.input(&x, fraction)
     }
 
-    /// The outputs of rows for each input, input after input.
-    pub(super) fn multiply(self, product: &Product<'_>, out: &mut Vec<i32>) {
-        out.clear();
-        out.resize(product.rows.len() * product.inputs.len(), 0);
+    /// The outputs of the product's rows for each of its inputs.
+    pub(super) fn multiply(self, product: &Product<'_>, outputs: &mut [&mut [i32]]) {
+        assert!(outputs.len() == product.inputs.len() && outputs.iter().all(|o| o.len() == product.rows.len()));
         #[cfg(target_arch = "x86_64")]
         if self.0 == Level::Avx512Vnni && product.inputs.len() >= avx512_panels::MIN_INPUTS {
             // SAFETY: a `Kernel` of this level is only made where its instructions were found.
-            return unsafe { avx512_panels::multiply(product, out) };
+            return unsafe { avx512_panels::multiply(product, outputs) };
         }
-        dispatch!(self, multiply(product, out))
+        dispatch!(self, multiply(product, outputs))
     }
 
     /// The gated MLP's hidden elements, in the place of the gates.
