@@ -14,6 +14,11 @@ esac
 say "clippy"
 # shellcheck disable=SC2086
 cargo clippy --locked --workspace --all-targets --features "$(sh scripts/features.sh)" -- $deny
+if [ -d "$(rustc --print sysroot)/lib/rustlib/wasm32-unknown-unknown" ]; then
+    say "clippy for WASM"
+    # shellcheck disable=SC2086
+    cargo clippy --locked -p camelid-core -p camelid-web-worker --features camelid-core/cpu --target wasm32-unknown-unknown -- $deny
+fi
 
 if cargo deny --version >/dev/null 2>&1; then
     say "cargo deny: licences, bans"

@@ -17,6 +17,10 @@ say "tests"
 } | tee "$logs/output"
 status=$(cat "$logs/status")
 
+browser=0
+sh scripts/test-browser.sh > "$logs/browser" 2>&1 || browser=$?
+cat "$logs/browser"
+
 std=0
 sh scripts/no-std.sh || std=$?
 
@@ -27,6 +31,7 @@ sed -n 's/^test \(.*\) \.\.\. ignored/SKIPPED \1: ignored/p' "$logs/output"
 awk -v skipped="$skipped" '
     /^test result:/ { gsub(";", ""); for (i = 2; i <= NF; i++) n[$i] += $(i - 1) }
     END { printf "%d passed, %d failed, %d skipped\n", n["passed"] - skipped, n["failed"], skipped + n["ignored"] }
-' "$logs/output"
+' "$logs/output" "$logs/browser"
 [ "$status" = 0 ] || die "tests failed (cargo test ended with $status): their names stand above"
+[ "$browser" = 0 ] || die "tests in the browser failed: see above"
 [ "$std" = 0 ] || die "core does not build without the standard library: see above"

@@ -1,97 +1,39 @@
-//! One answer on every engine: random models and texts, every kernel of this machine, odd pieces, batches with
+//! One answer on every engine: chosen and random models and texts, every kernel of this machine, odd pieces, batches with
 //! strangers, several threads; every logit is compared with the reference engine's. `make test-bits` runs it long
-//! (CAMELID_BITS_TOKENS tokens for each kernel), `make test` short.
+//! (CAMELID_BITS_TOKENS tokens for each kernel), `make test` short. The browser's engines are compared by digest on
+//! what the same generator makes: `make test-browser`.
 #![cfg(all(feature = "cpu", feature = "import"))]
 
+use camelid_core::model::Cpu;
 use camelid_core::model::cpu::Kernel;
-use camelid_core::model::import::{RandomShape, random_model};
-use camelid_core::model::sampling::random;
-use camelid_core::model::{Cpu, Engine, Feed, Package, Reference, SequenceId, Want};
-use camelid_core::units::TokenId;
-use std::sync::Arc;
+use camelid_test_vectors::{Stream, named_cases, random_case, reference, replay, strangers};
 
 /// Tokens for each kernel where the environment names no number.
 const SHORT: usize = 2_000;
-
-/// A stream of random numbers.
-struct Stream(u64, u32);
-
-impl Stream {
-    fn below(&mut self, n: usize) -> usize {
-        self.1 += 1;
-        (random(self.0, self.1) % n as u64) as usize
-    }
-}
-
-/// A model of any family, with widths that are no multiples of anything.
-fn shape(s: &mut Stream) -> RandomShape {
-    let family = [RandomShape::llama(), RandomShape::qwen2(), RandomShape::gpt2()][s.below(3)].clone();
-    let kv_heads = 1 + s.below(4);
-    let group = if family == RandomShape::gpt2() { 1 } else { 1 + s.below(3) };
-    RandomShape {
-        dim: 8 + s.below(150),
-        layers: 1 + s.below(3),
-        heads: kv_heads * group,
-        kv_heads,
-        head_dim: 2 + 2 * s.below(40),
-        hidden: 1 + s.below(400),
-        vocabulary: 258 + s.below(300),
-        context: 400,
-        ..family
-    }
-}
-
-/// All logits of each text, all texts in one engine, each in pieces and joining at its own time.
-fn logits(engine: &mut dyn Engine, texts: &[Vec<TokenId>], s: &mut Stream) -> Vec<Vec<i32>> {
-    let mut out = vec![Vec::new(); texts.len()];
-    let mut open: Vec<(SequenceId, usize)> = texts.iter().map(|_| (engine.open().unwrap(), 0)).collect();
-    while open.iter().zip(texts).any(|((_, fed), text)| *fed < text.len()) {
-        let longest = [1, 1, 3, 20, 150][s.below(5)];
-        let mut feeds = Vec::new();
-        let mut whose = Vec::new();
-        for (i, ((sequence, fed), text)) in open.iter_mut().zip(texts).enumerate() {
-            if *fed < text.len() && s.below(4) > 0 {
-                let end = text.len().min(*fed + 1 + s.below(longest));
-                feeds.push(Feed { sequence: *sequence, tokens: &text[*fed..end], want: Want::All });
-                whose.push(i);
-                *fed = end;
-            }
-        }
-        for (i, rows) in whose.into_iter().zip(engine.forward(&feeds).unwrap()) {
-            out[i].extend_from_slice(rows.values());
-        }
-    }
-    open.into_iter().for_each(|(sequence, _)| engine.close(sequence));
-    out
-}
 
 #[test]
 fn every_kernel_gives_the_same_bits() {
     let goal = std::env::var("CAMELID_BITS_TOKENS").ok().map_or(SHORT, |n| n.parse().expect("a number of tokens"));
     let kernels = Kernel::available();
-    let (mut tokens, mut models) = (0, 0);
-    while tokens < goal {
-        let mut s = Stream(0xb175, models << 16);
-        let shape = shape(&mut s);
-        let package = Arc::new(Package::parse(random_model(models as u64, &shape).unwrap()).unwrap());
-        let mut text = |n: usize| (0..n).map(|_| TokenId(s.below(shape.vocabulary) as u32)).collect::<Vec<_>>();
-        let texts: Vec<Vec<TokenId>> = [380, 97, 16, 1].map(&mut text).into();
-        let mut reference = Reference::new(package.clone());
-        let expected: Vec<Vec<i32>> = texts
-            .iter()
-            .map(|tokens| {
-                let sequence = reference.open().unwrap();
-                reference.forward(&[Feed { sequence, tokens, want: Want::All }]).unwrap()[0].values().to_vec()
-            })
-            .collect();
-        for kernel in &kernels {
-            let mut engine = Cpu::with(package.clone(), *kernel, 1 + s.below(3));
-            let got = logits(&mut engine, &texts, &mut s);
-            assert!(got == expected, "kernel {} differs on model {models}: {shape:?}", kernel.name());
+    let (mut tokens, mut random) = (0, 0);
+    let named = named_cases();
+    let chosen = named.len();
+    for case in named.into_iter().chain((0..).map(random_case)) {
+        // Chosen models always; random ones until there are enough tokens.
+        if random >= 1 && tokens >= goal {
+            break;
         }
-        tokens += texts.iter().map(Vec::len).sum::<usize>();
-        models += 1;
+        let mut s = Stream::new(tokens as u64);
+        let expected: Vec<_> = case.texts.iter().map(|text| reference(&case.package, text)).collect();
+        for kernel in &kernels {
+            let mut engine = Cpu::with(case.package.clone(), *kernel, 1 + s.below(3));
+            let got = replay(&mut engine, &case.texts, &strangers(&case.texts, &mut s)).unwrap();
+            assert!(got == expected, "kernel {} differs on model {}", kernel.name(), case.name);
+        }
+        tokens += case.tokens();
+        random += usize::from(case.name.starts_with("random"));
     }
     let names: Vec<_> = kernels.iter().map(|k| k.name()).collect();
-    println!("same bits: {tokens} tokens of {models} random models on each of: {}, reference", names.join(", "));
+    let names = names.join(", ");
+    println!("same bits: {tokens} tokens of {chosen} chosen and {random} random models on each of: {names}, reference");
 }

@@ -2,7 +2,6 @@
 
 use camelid_core::model::cpu::Kernel;
 use camelid_core::model::import::{RandomShape, random_model};
-use camelid_core::model::package::Architecture;
 use camelid_core::model::{Cpu, Engine, EngineError, Feed, Package, Reference, Sampling, Want, generate};
 use camelid_core::rastic;
 use camelid_core::units::TokenId;
@@ -94,19 +93,7 @@ pub struct BenchReport {
 
 /// A random model in SmolLM2-135M's shape.
 pub fn usual_model() -> Result<Vec<u8>, BenchError> {
-    let shape = RandomShape {
-        architecture: Architecture::Llama,
-        dim: 576,
-        layers: 30,
-        heads: 9,
-        kv_heads: 3,
-        head_dim: 64,
-        hidden: 1536,
-        vocabulary: 49_152,
-        context: 2048,
-        tied_head: true,
-    };
-    random_model(1, &shape).map_err(|e| BenchError::Model(e.to_string()))
+    random_model(1, &RandomShape::smollm2_135m()).map_err(|e| BenchError::Model(e.to_string()))
 }
 
 /// Measures.

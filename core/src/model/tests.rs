@@ -131,56 +131,9 @@ proptest! {
     }
 }
 
-/// Every matrix of a layout.
-pub(super) fn matrices(layout: &Layout) -> Vec<&MatrixPlace> {
-    let layers = layout.layers.iter().flat_map(|l| [&l.qkv, &l.output, &l.up, &l.down]);
-    [&layout.embedding].into_iter().chain(layers).chain(&layout.head).collect()
-}
-
 /// The package with weights, scales, biases, gains and tables at their ranges' ends, in several ways.
 pub(super) fn saturated(package: &Package) -> Vec<Arc<Package>> {
-    let ways = [(65_535u16, 0u8, 0), (65_535, 0, 1), (65_535, 20, 2), (32_768, 63, 1), (50_000, 31, 2)];
-    ways.map(|(mantissa, shift, sign)| {
-        patched(package, |layout, bytes| {
-            for m in matrices(layout) {
-                // All the same sign, alternating, or by a pattern.
-                let negative = move |i: usize| match sign {
-                    0 => false,
-                    1 => i % 2 == 1,
-                    _ => (i * i + i / 7).is_multiple_of(3),
-                };
-                fill(bytes, &m.weights, |i| if negative(i) { (-127i8).to_le_bytes() } else { 127i8.to_le_bytes() });
-                fill(bytes, &m.mantissas, |_| mantissa.to_le_bytes());
-                fill(bytes, &m.shifts, |_| [shift]);
-                fill(bytes, &m.bias, |i| if negative(i) { i32::MIN.to_le_bytes() } else { i32::MAX.to_le_bytes() });
-            }
-            for l in &layout.layers {
-                for norm in [&l.attention_norm, &l.mlp_norm, &layout.final_norm] {
-                    fill(bytes, &norm.gain, |i| {
-                        if i % 2 == 0 { (1i32 << 23).to_le_bytes() } else { (-1i32 << 23).to_le_bytes() }
-                    });
-                    fill(
-                        bytes,
-                        &norm.bias,
-                        |i| {
-                            if i % 3 == 0 { i32::MIN.to_le_bytes() } else { i32::MAX.to_le_bytes() }
-                        },
-                    );
-                    fill(bytes, &norm.fraction, |_| [40]);
-                }
-                fill(bytes, &l.fractions, |i| if i % 2 == 0 { 30i8.to_le_bytes() } else { (-16i8).to_le_bytes() });
-            }
-            fill(bytes, &layout.rotary, |_| 16_384i16.to_le_bytes());
-            fill(
-                bytes,
-                &layout.positions,
-                |i| {
-                    if i % 2 == 0 { i32::MIN.to_le_bytes() } else { i32::MAX.to_le_bytes() }
-                },
-            );
-        })
-    })
-    .into()
+    camelid_test_vectors::saturated(package.bytes()).map(parse).into()
 }
 
 #[test]

@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 #[derive(Debug, Default)]
 pub(super) struct Beside {
     /// The sum of each row's weights.
+    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "no kernel here wants them"))]
     pub sums: Vec<i32>,
     /// Each row's shift less its output's fraction.
     pub shifts: Vec<i32>,

@@ -65,6 +65,22 @@ impl RandomShape {
     pub fn gpt2() -> Self {
         RandomShape { architecture: Architecture::Gpt2, kv_heads: 4, tied_head: true, ..Self::llama() }
     }
+
+    /// SmolLM2-135M's shape: what benchmarks measure.
+    pub fn smollm2_135m() -> Self {
+        RandomShape {
+            architecture: Architecture::Llama,
+            dim: 576,
+            layers: 30,
+            heads: 9,
+            kv_heads: 3,
+            head_dim: 64,
+            hidden: 1536,
+            vocabulary: 49_152,
+            context: 2048,
+            tied_head: true,
+        }
+    }
 }
 
 /// The package of a random model: the same seed and shape, the same package.

@@ -17,6 +17,8 @@ mod avx512_elements;
 #[cfg(target_arch = "x86_64")]
 mod avx512_panels;
 mod portable;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod simd128;
 
 use super::cache::HeadCache;
 use super::prepared::Beside;
@@ -33,6 +35,8 @@ enum Level {
     Avx2,
     #[cfg(target_arch = "x86_64")]
     Avx512Vnni,
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    Simd128,
 }
 
 /// A set of kernels that this machine can run. There is none of another kind.
@@ -58,6 +62,8 @@ impl Kernel {
                 all.push(Kernel(Level::Avx512Vnni));
             }
         }
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        all.push(Kernel(Level::Simd128));
         all
     }
 
@@ -71,7 +77,7 @@ impl Kernel {
         Self::available().into_iter().find(|k| k.name() == name)
     }
 
-    /// `portable`, `avx2` or `avx512`.
+    /// `portable`, `avx2`, `avx512` or `simd128`.
     pub fn name(self) -> &'static str {
         match self.0 {
             Level::Portable => "portable",
@@ -79,6 +85,8 @@ impl Kernel {
             Level::Avx2 => "avx2",
             #[cfg(target_arch = "x86_64")]
             Level::Avx512Vnni => "avx512",
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            Level::Simd128 => "simd128",
         }
     }
 
@@ -96,7 +104,9 @@ const STEP: usize = 64;
 pub(super) struct Input {
     values: Vec<i16>,
     /// Low bytes, and high bytes plus 128: for kernels that multiply bytes.
+    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "no such kernel here"))]
     low: Vec<u8>,
+    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "no such kernel here"))]
     high: Vec<u8>,
     fraction: i32,
 }
@@ -146,6 +156,8 @@ macro_rules! dispatch {
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
             Level::Avx512Vnni => unsafe { avx512::$function($($argument),*) },
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            Level::Simd128 => simd128::$function($($argument),*),
         }
     };
 }

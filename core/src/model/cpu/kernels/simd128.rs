@@ -1,0 +1,160 @@
+//! Kernels for WASM's 128-bit vectors: 8 int16 products at a time, added in pairs to i32 (`i32x4.dot_i16x8_s`), exact.
+//! (Relaxed SIMD's byte products are left alone: their result differs between machines.)
+//!
+//! A module either has these instructions or a browser without them refuses it, so they are chosen when it is compiled.
+
+use super::drivers;
+use super::{Input, Product, Scratch};
+use crate::model::arithmetic::activation;
+use crate::model::cpu::cache::{HeadCache, LANES};
+use crate::model::package::Norm;
+use core::arch::wasm32::*;
+
+/// Columns after which a lane may be full: it takes 2 of 8 terms, and 516 fit.
+const RUN: usize = 2048;
+
+drivers!(2);
+
+/// Eight weights as int16.
+#[inline(always)]
+fn bytes(v: &[u8; 8]) -> v128 {
+    // SAFETY: the array holds the 8 bytes that are read; no alignment is asked for.
+    unsafe { i16x8_load_extend_i8x8(v.as_ptr().cast()) }
+}
+
+#[inline(always)]
+fn words(v: &[i16; 8]) -> v128 {
+    // SAFETY: the array holds the 16 bytes that are read; no alignment is asked for.
+    unsafe { v128_load(v.as_ptr().cast()) }
+}
+
+/// Adds eight products, two a lane.
+#[inline(always)]
+fn dot(sum: v128, a: v128, b: v128) -> v128 {
+    i32x4_add(sum, i32x4_dot_i16x8(a, b))
+}
+
+/// The sum of the lanes.
+#[inline(always)]
+fn total(v: v128) -> i64 {
+    let two = i64x2_add(i64x2_extend_low_i32x4(v), i64x2_extend_high_i32x4(v));
+    i64x2_extract_lane::<0>(two).wrapping_add(i64x2_extract_lane::<1>(two))
+}
+
+/// The exact sums of rows from `row` on for some inputs.
+#[inline(always)]
+fn tile<const R: usize, const T: usize>(p: &Product<'_>, row: usize, inputs: [&Input; T]) -> [[i64; R]; T] {
+    let rows: [&[u8]; R] = core::array::from_fn(|r| p.matrix.row(row + r));
+    let mut sums = [[0i64; R]; T];
+    for start in (0..p.matrix.cols).step_by(RUN) {
+        let end = p.matrix.cols.min(start + RUN);
+        let weights = rows.map(|row| row[start..end].as_chunks::<8>());
+        let x = inputs.map(|x| x.values[start..end.next_multiple_of(8)].as_chunks::<8>().0);
+        let steps = (end - start) / 8;
+        // All as long as the loop: its bounds are then checked once, here.
+        let w_at = weights.map(|w| w.0[..steps].as_ptr());
+        let x_at = x.map(|x| x[..steps].as_ptr());
+        let mut lanes = [[i32x4_splat(0); R]; T];
+        for i in 0..steps {
+            let mut w = [i32x4_splat(0); R];
+            for r in 0..R {
+                // SAFETY: each slice was just cut to `steps` blocks of 8 bytes, and i is below that.
+                w[r] = unsafe { i16x8_load_extend_i8x8(w_at[r].wrapping_add(i).cast()) };
+            }
+            for t in 0..T {
+                // SAFETY: each slice was just cut to `steps` blocks of 16 bytes, and i is below that.
+                let x = unsafe { v128_load(x_at[t].wrapping_add(i).cast()) };
+                for r in 0..R {
+                    lanes[t][r] = dot(lanes[t][r], w[r], x);
+                }
+            }
+        }
+        if !(end - start).is_multiple_of(8) {
+            for r in 0..R {
+                let mut last = [0; 8];
+                last[..weights[r].1.len()].copy_from_slice(weights[r].1);
+                for t in 0..T {
+                    lanes[t][r] = dot(lanes[t][r], bytes(&last), words(&x[t][steps]));
+                }
+            }
+        }
+        for t in 0..T {
+            for r in 0..R {
+                sums[t][r] = sums[t][r].wrapping_add(total(lanes[t][r]));
+            }
+        }
+    }
+    sums
+}
+
+/// The exact products of a query with keys, block after block: 16 positions in four vectors.
+#[inline(always)]
+fn scores(low: &[i32], high: &[i32], keys: &[i16], out: &mut [i64]) {
+    let block = low.len() * 2 * LANES;
+    for (keys, out) in keys.chunks_exact(block).zip(out.as_chunks_mut::<LANES>().0) {
+        let steps = low.chunks(drivers::PAIRS).zip(high.chunks(drivers::PAIRS));
+        for ((low, high), keys) in steps.zip(keys.chunks(drivers::PAIRS * 2 * LANES)) {
+            let mut sums = Sums::default();
+            for ((l, h), keys) in low.iter().zip(high).zip(keys.as_chunks::<{ 2 * LANES }>().0) {
+                sums.add(*l, *h, keys);
+            }
+            sums.finish::<8>(out);
+        }
+    }
+}
+
+/// Adds weights times values, pair of positions after pair, 16 elements at a time.
+#[inline(always)]
+fn weigh(low: &[i32], high: &[i32], values: &[i16], sums: &mut [i64]) {
+    let stride = sums.len() / LANES;
+    let values = values.as_chunks::<{ 2 * LANES }>().0;
+    for (i, out) in sums.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
+        let mut lanes = Sums::default();
+        for ((l, h), row) in low.iter().zip(high).zip(values.chunks_exact(stride)) {
+            lanes.add(*l, *h, &row[i]);
+        }
+        lanes.finish::<7>(out);
+    }
+}
+
+/// 16 sums of products with pairs that are split in two halves.
+struct Sums {
+    low: [v128; 4],
+    high: [v128; 4],
+}
+
+impl Default for Sums {
+    #[inline(always)]
+    fn default() -> Self {
+        Sums { low: [i32x4_splat(0); 4], high: [i32x4_splat(0); 4] }
+    }
+}
+
+impl Sums {
+    /// Adds a pair, given as the words of its halves, times 16 pairs.
+    #[inline(always)]
+    fn add(&mut self, low: i32, high: i32, pairs: &[i16; 2 * LANES]) {
+        let (l, h) = (i32x4_splat(low), i32x4_splat(high));
+        for (i, pair) in pairs.as_chunks::<8>().0.iter().enumerate() {
+            let v = words(pair);
+            self.low[i] = dot(self.low[i], v, l);
+            self.high[i] = dot(self.high[i], v, h);
+        }
+    }
+
+    /// Adds high * 2^BITS + low to 16 sums.
+    #[inline(always)]
+    fn finish<const BITS: u32>(&self, out: &mut [i64; LANES]) {
+        for (i, out) in out.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+            let (mut low, mut high) = ([0i32; 4], [0i32; 4]);
+            // SAFETY: each array has room for the 16 bytes that are written; no alignment is asked for.
+            unsafe {
+                v128_store(low.as_mut_ptr().cast(), self.low[i]);
+                v128_store(high.as_mut_ptr().cast(), self.high[i]);
+            }
+            for (o, (l, h)) in out.iter_mut().zip(low.iter().zip(high)) {
+                *o = o.wrapping_add(((h as i64) << BITS) + *l as i64);
+            }
+        }
+    }
+}

@@ -1,0 +1,46 @@
+# Sourced after env.sh: makes sure that cargo can compile for wasm32-unknown-unknown. `wasm_cargo ARGUMENTS` is then a
+# cargo that does. rustup brings the target where it can download; where it cannot, Debian's own Rust is unpacked and
+# compiles the standard library once, into the cache. Either way a later call has nothing left to do.
+. scripts/debian-rust.sh
+
+wasm_target=wasm32-unknown-unknown
+wasm_sysroot="$debian_rust/root/usr/lib/rustlib"
+
+compile_wasm_std() {
+    say "wasm: compiling the standard library for $wasm_target (two or three minutes, once)"
+    work=$(mktemp -d)
+    mkdir "$work/src"
+    : > "$work/src/lib.rs"
+    cat > "$work/Cargo.toml" <<MANIFEST
+[package]
+name = "nothing-of-its-own"
+edition = "2024"
+[profile.release]
+panic = "abort"
+[workspace]
+MANIFEST
+    # Bitcode is kept, so that our modules can be optimised as one with it.
+    if ! (cd "$work" && RUSTC="$debian_rust/rustc" RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Cembed-bitcode=yes" CARGO_TARGET_DIR="$work/target" \
+        cargo build -q --release -Zbuild-std=core,alloc,std,panic_abort,proc_macro,test --target "$wasm_target"); then
+        rm -rf "$work"
+        die "wasm: the standard library for $wasm_target did not compile (see above); run rustup target add $wasm_target"
+    fi
+    mkdir -p "$wasm_sysroot/$wasm_target/lib"
+    rm -f "$work/target/$wasm_target"/release/deps/libnothing_of_its_own*
+    cp "$work/target/$wasm_target"/release/deps/*.rlib "$wasm_sysroot/$wasm_target/lib"
+    rm -rf "$work"
+    : > "$wasm_sysroot/$wasm_target/complete"
+}
+
+if rustup_target "$wasm_target"; then
+    wasm_cargo() { cargo "$@"; }
+else
+    unpack_debian_rust wasm "run rustup target add $wasm_target"
+    # The linker for WASM comes with every rustup toolchain.
+    wasm_linker=$(rustc --print sysroot)/lib/rustlib/$(rustc -vV | sed -n 's/^host: //p')/bin/rust-lld
+    [ -x "$wasm_linker" ] || die "wasm: no linker at $wasm_linker; run rustup target add $wasm_target"
+    [ -e "$wasm_sysroot/$wasm_target/complete" ] || compile_wasm_std
+    wasm_cargo() {
+        RUSTC="$debian_rust/rustc" CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER="$wasm_linker" cargo "$@"
+    }
+fi
