@@ -1,7 +1,7 @@
 //! What every engine must keep: one piece, odd pieces, step by step, alone or among strangers, the same bits.
 
 use super::import::{RandomShape, random_model};
-use super::package::{Layout, MatrixPlace, NormKind};
+use super::package::{Layout, NormKind};
 use super::sampling::MILLION;
 use super::*;
 use crate::units::TokenId;

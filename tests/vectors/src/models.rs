@@ -1,8 +1,8 @@
 //! The models, and texts for them.
 
 use crate::{Stream, saturated};
-use camelid_core::model::import::{RandomShape, random_model};
 use camelid_core::model::Package;
+use camelid_core::model::import::{RandomShape, random_model};
 use camelid_core::units::TokenId;
 use std::sync::Arc;
 
@@ -65,7 +65,10 @@ pub fn named_cases() -> Vec<Case> {
         ("llama", RandomShape::llama()),
         ("qwen2", RandomShape::qwen2()),
         ("gpt2", RandomShape::gpt2()),
-        ("odd widths", RandomShape { dim: 77, heads: 3, kv_heads: 3, head_dim: 22, hidden: 131, ..RandomShape::qwen2() }),
+        (
+            "odd widths",
+            RandomShape { dim: 77, heads: 3, kv_heads: 3, head_dim: 22, hidden: 131, ..RandomShape::qwen2() },
+        ),
         ("hidden 70001", RandomShape { hidden: 70_001, ..small.clone() }),
         ("hidden 4111", RandomShape { hidden: 4_111, ..RandomShape::gpt2() }),
         ("head 266", RandomShape { head_dim: 266, context: 300, ..small.clone() }),

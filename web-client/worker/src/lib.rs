@@ -158,8 +158,7 @@ impl Model {
             Ok(go_on) if go_on.as_bool() != Some(false) => ControlFlow::Continue(()),
             _ => ControlFlow::Break(()),
         };
-        let made =
-            generate(&mut self.engine, &tokens(prompt), &sampling, seed, limit, &mut take).map_err(error)?;
+        let made = generate(&mut self.engine, &tokens(prompt), &sampling, seed, limit, &mut take).map_err(error)?;
         let reason = match made.reason {
             camelid_core::model::EndReason::EndToken => "end-token",
             camelid_core::model::EndReason::Limit => "limit",
@@ -214,7 +213,8 @@ impl Model {
 
     /// Measures: tokens a second one by one, and of a prompt.
     pub fn bench(&mut self, decode: u32, prefill: u32) -> Result<Object, JsError> {
-        let speed = bench::measure(&mut self.engine, decode as usize, prefill as usize, &milliseconds).map_err(error)?;
+        let speed =
+            bench::measure(&mut self.engine, decode as usize, prefill as usize, &milliseconds).map_err(error)?;
         Ok(Builder::default().set("decode", speed.decode).set("prefill", speed.prefill).done())
     }
 }

@@ -102,27 +102,7 @@ pub(super) fn scores(query: &Query<'_>, products: &[i64], scores: &mut Vec<i32>)
 /// and from `requantise` and `gate_all`: the module's own too, or those above.
 macro_rules! drivers {
     ($tokens:literal $(, #[$features:meta])?) => {
-        $(#[$features])?
-        pub(super) fn input(v: &[i32], fraction: i32, bytes: bool) -> Input {
-            super::make_input(v, fraction, bytes)
-        }
-
-        $(#[$features])?
-        pub(super) fn normalise(x: &mut [i32], norm: &Norm, centre: bool, epsilon: u64) -> i32 {
-            super::make_norm(x, norm, centre, epsilon)
-        }
-
-        $(#[$features])?
-        pub(super) fn gate(table: &[u32], gates: &mut [i32], ups: &[i32]) {
-            gate_all(table, gates, ups);
-        }
-
-        $(#[$features])?
-        pub(super) fn activate(table: &[u32], values: &mut [i32]) {
-            for v in values {
-                *v = activation::activate(table, *v);
-            }
-        }
+        drivers!($(#[$features])?);
 
         $(#[$features])?
         pub(super) fn multiply(p: &Product<'_>, outputs: &mut [&mut [i32]]) {
@@ -159,6 +139,30 @@ macro_rules! drivers {
         fn put<const R: usize, const T: usize>(tile: &[[i64; R]; T], sums: &mut [i64]) {
             for (t, row) in tile.iter().enumerate() {
                 sums[t * drivers::ROWS..][..R].copy_from_slice(row);
+            }
+        }
+    };
+    // Without `multiply`, which the module has of its own.
+    ($(#[$features:meta])?) => {
+        $(#[$features])?
+        pub(super) fn input(v: &[i32], fraction: i32, bytes: bool) -> Input {
+            super::make_input(v, fraction, bytes)
+        }
+
+        $(#[$features])?
+        pub(super) fn normalise(x: &mut [i32], norm: &Norm, centre: bool, epsilon: u64) -> i32 {
+            super::make_norm(x, norm, centre, epsilon)
+        }
+
+        $(#[$features])?
+        pub(super) fn gate(table: &[u32], gates: &mut [i32], ups: &[i32]) {
+            gate_all(table, gates, ups);
+        }
+
+        $(#[$features])?
+        pub(super) fn activate(table: &[u32], values: &mut [i32]) {
+            for v in values {
+                *v = activation::activate(table, *v);
             }
         }
     };

@@ -208,6 +208,8 @@ impl Kernel {
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
             Level::Avx512Vnni => unsafe { avx512_attention::attend(queries, cache, scratch) },
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            Level::Simd128 => simd128::attend(queries, cache, scratch),
         }
     }
 }
