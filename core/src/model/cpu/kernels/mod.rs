@@ -19,6 +19,8 @@ mod avx512_panels;
 mod portable;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod simd128;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod simd128_attention;
 
 use super::cache::HeadCache;
 use super::prepared::Beside;
@@ -209,7 +211,7 @@ impl Kernel {
             #[cfg(target_arch = "x86_64")]
             Level::Avx512Vnni => unsafe { avx512_attention::attend(queries, cache, scratch) },
             #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-            Level::Simd128 => simd128::attend(queries, cache, scratch),
+            Level::Simd128 => simd128_attention::attend(queries, cache, scratch),
         }
     }
 }

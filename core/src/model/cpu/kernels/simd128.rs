@@ -3,10 +3,9 @@
 //!
 //! A module either has these instructions or a browser without them refuses it, so they are chosen when it is compiled.
 
-use super::drivers::{self, gate_all};
-use super::{Input, Product, Query, Scratch};
+use super::drivers::gate_all;
+use super::{Input, Product};
 use crate::model::arithmetic::{activation, rescale, saturate};
-use crate::model::cpu::cache::{HeadCache, LANES};
 use crate::model::package::Norm;
 use core::arch::wasm32::*;
 
@@ -14,7 +13,6 @@ use core::arch::wasm32::*;
 const RUN: usize = 2048;
 
 drivers!();
-attention_driver!();
 
 /// Eight weights as int16.
 #[inline(always)]
@@ -24,14 +22,14 @@ fn bytes(v: &[u8; 8]) -> v128 {
 }
 
 #[inline(always)]
-fn words(v: &[i16; 8]) -> v128 {
+pub(super) fn words(v: &[i16; 8]) -> v128 {
     // SAFETY: the array holds the 16 bytes that are read; no alignment is asked for.
     unsafe { v128_load(v.as_ptr().cast()) }
 }
 
 /// Adds eight products, two a lane.
 #[inline(always)]
-fn dot(sum: v128, a: v128, b: v128) -> v128 {
+pub(super) fn dot(sum: v128, a: v128, b: v128) -> v128 {
     i32x4_add(sum, i32x4_dot_i16x8(a, b))
 }
 
@@ -166,76 +164,4 @@ fn dots<const R: usize, const T: usize>(p: &Product<'_>, rows: [usize; R], input
         }
     }
     sums
-}
-
-/// The exact products of a query with keys, block after block: 16 positions in four vectors.
-#[inline(always)]
-fn scores(low: &[i32], high: &[i32], keys: &[i16], out: &mut [i64]) {
-    let block = low.len() * 2 * LANES;
-    for (keys, out) in keys.chunks_exact(block).zip(out.as_chunks_mut::<LANES>().0) {
-        let steps = low.chunks(drivers::PAIRS).zip(high.chunks(drivers::PAIRS));
-        for ((low, high), keys) in steps.zip(keys.chunks(drivers::PAIRS * 2 * LANES)) {
-            let mut sums = Sums::default();
-            for ((l, h), keys) in low.iter().zip(high).zip(keys.as_chunks::<{ 2 * LANES }>().0) {
-                sums.add(*l, *h, keys);
-            }
-            sums.finish::<8>(out);
-        }
-    }
-}
-
-/// Adds weights times values, pair of positions after pair, 16 elements at a time.
-#[inline(always)]
-fn weigh(low: &[i32], high: &[i32], values: &[i16], sums: &mut [i64]) {
-    let stride = sums.len() / LANES;
-    let values = values.as_chunks::<{ 2 * LANES }>().0;
-    for (i, out) in sums.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
-        let mut lanes = Sums::default();
-        for ((l, h), row) in low.iter().zip(high).zip(values.chunks_exact(stride)) {
-            lanes.add(*l, *h, &row[i]);
-        }
-        lanes.finish::<7>(out);
-    }
-}
-
-/// 16 sums of products with pairs that are split in two halves.
-struct Sums {
-    low: [v128; 4],
-    high: [v128; 4],
-}
-
-impl Default for Sums {
-    #[inline(always)]
-    fn default() -> Self {
-        Sums { low: [i32x4_splat(0); 4], high: [i32x4_splat(0); 4] }
-    }
-}
-
-impl Sums {
-    /// Adds a pair, given as the words of its halves, times 16 pairs.
-    #[inline(always)]
-    fn add(&mut self, low: i32, high: i32, pairs: &[i16; 2 * LANES]) {
-        let (l, h) = (i32x4_splat(low), i32x4_splat(high));
-        for (i, pair) in pairs.as_chunks::<8>().0.iter().enumerate() {
-            let v = words(pair);
-            self.low[i] = dot(self.low[i], v, l);
-            self.high[i] = dot(self.high[i], v, h);
-        }
-    }
-
-    /// Adds high * 2^BITS + low to 16 sums.
-    #[inline(always)]
-    fn finish<const BITS: u32>(&self, out: &mut [i64; LANES]) {
-        for (i, out) in out.as_chunks_mut::<4>().0.iter_mut().enumerate() {
-            let (mut low, mut high) = ([0i32; 4], [0i32; 4]);
-            // SAFETY: each array has room for the 16 bytes that are written; no alignment is asked for.
-            unsafe {
-                v128_store(low.as_mut_ptr().cast(), self.low[i]);
-                v128_store(high.as_mut_ptr().cast(), self.high[i]);
-            }
-            for (o, (l, h)) in out.iter_mut().zip(low.iter().zip(high)) {
-                *o = o.wrapping_add(((h as i64) << BITS) + *l as i64);
-            }
-        }
-    }
 }
