@@ -78,9 +78,9 @@ fn streams(p: &Product<'_>, input: &Input, out: &mut [i32]) {
             out[r * apart + i] = requantise(p, start + r * apart + i, sum, input.fraction);
         }
     }
-    for i in STREAMS * apart..p.rows.len() {
+    for (i, out) in out.iter_mut().enumerate().skip(STREAMS * apart) {
         let [[sum]] = dots(p, [start + i], [input]);
-        out[i] = requantise(p, start + i, sum, input.fraction);
+        *out = requantise(p, start + i, sum, input.fraction);
     }
 }
 
