@@ -45,23 +45,22 @@ fn total(v: v128) -> i64 {
 const STREAMS: usize = 8;
 
 /// Rows times inputs: three of each at a time just fill sixteen registers.
-pub(super) fn multiply(p: &Product<'_>, out: &mut [i32]) {
-    if let [input] = p.inputs {
+pub(super) fn multiply(p: &Product<'_>, outputs: &mut [&mut [i32]]) {
+    if let ([input], [out]) = (p.inputs, &mut *outputs) {
         return streams(p, input, out);
     }
     let mut row = p.rows.start;
     while row < p.rows.end {
         let three = row + 3 <= p.rows.end;
-        for (i, group) in p.inputs.chunks(3).enumerate() {
-            let out = &mut out[3 * i * p.rows.len() + row - p.rows.start..];
+        for (group, outputs) in p.inputs.chunks(3).zip(outputs.chunks_mut(3)) {
             let rows = [row, row + 1, row + 2];
             match (three, group) {
-                (true, [a, b, c]) => place(p, row, &dots(p, rows, [a, b, c]), group, out),
-                (true, [a, b]) => place(p, row, &dots(p, rows, [a, b]), group, out),
-                (true, [a]) => place(p, row, &dots(p, rows, [a]), group, out),
-                (false, [a, b, c]) => place(p, row, &dots(p, [row], [a, b, c]), group, out),
-                (false, [a, b]) => place(p, row, &dots(p, [row], [a, b]), group, out),
-                (false, [a]) => place(p, row, &dots(p, [row], [a]), group, out),
+                (true, [a, b, c]) => place(p, row, &dots(p, rows, [a, b, c]), group, outputs),
+                (true, [a, b]) => place(p, row, &dots(p, rows, [a, b]), group, outputs),
+                (true, [a]) => place(p, row, &dots(p, rows, [a]), group, outputs),
+                (false, [a, b, c]) => place(p, row, &dots(p, [row], [a, b, c]), group, outputs),
+                (false, [a, b]) => place(p, row, &dots(p, [row], [a, b]), group, outputs),
+                (false, [a]) => place(p, row, &dots(p, [row], [a]), group, outputs),
                 _ => {}
             }
         }
@@ -84,17 +83,17 @@ fn streams(p: &Product<'_>, input: &Input, out: &mut [i32]) {
     }
 }
 
-/// Puts a tile's outputs in their places: `out` begins at the first input's first row.
+/// Puts a tile's outputs, of rows from `row` on, in their places.
 #[inline(always)]
 fn place<const R: usize, const T: usize>(
     p: &Product<'_>,
     row: usize,
     tile: &[[i64; R]; T],
     inputs: &[&Input],
-    out: &mut [i32],
+    outputs: &mut [&mut [i32]],
 ) {
-    for (t, (sums, input)) in tile.iter().zip(inputs).enumerate() {
-        let out = &mut out[t * p.rows.len()..][..R];
+    for ((sums, input), out) in tile.iter().zip(inputs).zip(outputs) {
+        let out = &mut out[row - p.rows.start..][..R];
         for r in 0..R {
             out[r] = requantise(p, row + r, sums[r], input.fraction);
         }
