@@ -2,7 +2,7 @@
 # Build results go to ~/.cache/camelid/target, outside the checkout; CARGO_TARGET_DIR names another place.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-bits test-browser bench-wasm wasm lint no-std
+.PHONY: help setup build demo test test-bits test-gpu test-browser bench-wasm wasm lint no-std
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
@@ -21,6 +21,9 @@ test: setup ## Format, lints, unit, property and end-to-end tests, and the no_st
 
 test-bits: setup ## The same bits on every engine: 100,000 tokens a kernel against the reference
 	@sh scripts/test-bits.sh
+
+test-gpu: setup ## The same bits on the GPU (or lavapipe): 10,000 tokens against the reference
+	@sh scripts/test-gpu.sh
 
 test-browser: setup ## The tests in Chromium alone: the same bits, checks of answers (the first run builds for minutes)
 	@sh scripts/test-browser.sh

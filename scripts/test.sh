@@ -1,6 +1,7 @@
 #!/bin/sh
 # Everything that must be green, cheapest first. Ends with the skipped tests by name and the sum of all runs.
 . "$(dirname "$0")/env.sh"
+. scripts/vulkan.sh
 
 sh scripts/lint.sh
 

@@ -7,7 +7,8 @@
 //! thousand simulated nodes, run in a browser page, and be fuzzed.
 //!
 //! `no_std` with `alloc`; the feature `import` adds the model importers and the float evaluation path, the feature
-//! `cpu` the engine with threads and vector instructions: both need the standard library.
+//! `cpu` the engine with threads and vector instructions, the feature `burn` the engine on graphics processors: they need
+//! the standard library.
 #![no_std]
 // The feature `cpu` has one module with vector instructions that may.
 #![cfg_attr(not(feature = "cpu"), forbid(unsafe_code))]
@@ -46,6 +47,9 @@ pub mod message;
 pub mod deal;
 
 pub mod pool;
+
+#[cfg(feature = "burn")]
+pub mod engine;
 
 #[cfg(feature = "p2p")]
 pub mod p2p;

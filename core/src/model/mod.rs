@@ -10,7 +10,7 @@
 pub mod arithmetic;
 #[cfg(feature = "cpu")]
 pub mod cpu;
-mod engine;
+pub(crate) mod engine;
 mod generate;
 mod limits;
 pub mod package;
@@ -24,7 +24,7 @@ pub mod eval;
 pub mod import;
 
 #[cfg(all(test, feature = "import"))]
-mod tests;
+pub(crate) mod tests;
 
 #[cfg(feature = "cpu")]
 pub use cpu::Cpu;

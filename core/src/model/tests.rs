@@ -12,17 +12,17 @@ use core::ops::{ControlFlow, Range};
 use proptest::prelude::*;
 use std::sync::LazyLock;
 
-pub(super) static PACKAGES: LazyLock<Vec<Arc<Package>>> = LazyLock::new(|| {
+pub(crate) static PACKAGES: LazyLock<Vec<Arc<Package>>> = LazyLock::new(|| {
     let wide = RandomShape { dim: 48, heads: 6, kv_heads: 1, head_dim: 10, ..RandomShape::llama() };
     let shapes = [RandomShape::llama(), RandomShape::qwen2(), RandomShape::gpt2(), wide];
     shapes.iter().zip(1..).map(|(shape, seed)| parse(random_model(seed, shape).unwrap())).collect()
 });
 
-pub(super) fn parse(bytes: Vec<u8>) -> Arc<Package> {
+pub(crate) fn parse(bytes: Vec<u8>) -> Arc<Package> {
     Arc::new(Package::parse(bytes).unwrap())
 }
 
-pub(super) fn tokens(n: usize, seed: u64) -> Vec<TokenId> {
+pub(crate) fn tokens(n: usize, seed: u64) -> Vec<TokenId> {
     (0..n as u32).map(|i| TokenId((sampling::random(seed, i) % 320) as u32)).collect()
 }
 
@@ -132,7 +132,7 @@ proptest! {
 }
 
 /// The package with weights, scales, biases, gains and tables at their ranges' ends, in several ways.
-pub(super) fn saturated(package: &Package) -> Vec<Arc<Package>> {
+pub(crate) fn saturated(package: &Package) -> Vec<Arc<Package>> {
     camelid_test_vectors::saturated(package.bytes()).map(parse).into()
 }
 

@@ -11,12 +11,14 @@ mod kernels;
 mod pass;
 mod plan;
 mod prepared;
+mod rest;
 mod team;
 
 #[cfg(all(test, feature = "import"))]
 mod tests;
 
 pub use kernels::Kernel;
+pub use rest::Rest;
 
 use super::engine::{Engine, EngineError, Feed, Logits, SequenceId, check_batch, fed_tokens};
 use super::package::{ModelInfo, Package};
@@ -88,6 +90,17 @@ impl Engine for Cpu {
     }
 
     fn forward(&mut self, batch: &[Feed<'_>]) -> Result<Vec<Logits>, EngineError> {
+        self.run(batch, None)
+    }
+
+    fn close(&mut self, sequence: SequenceId) {
+        self.sequences.remove(&sequence);
+    }
+}
+
+impl Cpu {
+    /// Computes a batch; `from` a layer on, where the residual streams there are given.
+    fn run(&mut self, batch: &[Feed<'_>], from: Option<(usize, &[i32])>) -> Result<Vec<Logits>, EngineError> {
         check_batch(&self.info, batch, |id| self.sequences.get(&id).map(|s| s.length))?;
         let tokens = fed_tokens(batch, |id, more| {
             let held = self.sequences.get_mut(&id)?;
@@ -95,12 +108,8 @@ impl Engine for Cpu {
             Some(held.length - more)
         });
         let mut logits = vec![Vec::new(); batch.len()];
-        pass::run(self, &tokens, &mut logits);
+        pass::run(self, &tokens, from, &mut logits);
         let vocabulary = self.info.vocabulary as usize;
         Ok(logits.into_iter().map(|values| Logits::new(vocabulary, values)).collect())
-    }
-
-    fn close(&mut self, sequence: SequenceId) {
-        self.sequences.remove(&sequence);
     }
 }

@@ -17,8 +17,11 @@ use alloc::vec::Vec;
 use core::ops::Range;
 use std::sync::{PoisonError, RwLockReadGuard};
 
+/// Where a pass begins other than at the embedding: the layer, and the residual streams of all tokens there.
+type Begin<'a> = Option<(usize, &'a [i32])>;
+
 /// Runs tokens through the model. The logits of those that want them go to their feed's vector in `logits`.
-pub(super) fn run(engine: &Cpu, tokens: &[FedToken], logits: &mut [Vec<i32>]) {
+pub(super) fn run(engine: &Cpu, tokens: &[FedToken], from: Begin<'_>, logits: &mut [Vec<i32>]) {
     let members = engine.members(tokens.len());
     let team = Team {
         engine,
@@ -35,10 +38,10 @@ pub(super) fn run(engine: &Cpu, tokens: &[FedToken], logits: &mut [Vec<i32>]) {
         for (index, rows) in (1..members).zip(rows) {
             scope.spawn(move || {
                 let _place = team.barrier.place();
-                Member::new(team, index).run(tokens, rows);
+                Member::new(team, index).run(tokens, from, rows);
             });
         }
-        Member::new(team, 0).run(tokens, first);
+        Member::new(team, 0).run(tokens, from, first);
     });
 }
 
@@ -184,10 +187,13 @@ impl<'a> Member<'a> {
         }
     }
 
-    fn run(&mut self, tokens: &[FedToken], logits: LogitRows<'_>) {
-        for (tokens, logits) in tokens.chunks(BLOCK).zip(logits) {
-            let mut block = self.block(tokens);
-            for (index, (layer, beside)) in self.package.layers().zip(&self.team.engine.prepared.layers).enumerate() {
+    fn run(&mut self, tokens: &[FedToken], from: Begin<'_>, logits: LogitRows<'_>) {
+        let dim = self.manifest.dim as usize;
+        for (i, (tokens, logits)) in tokens.chunks(BLOCK).zip(logits).enumerate() {
+            let given = from.and_then(|(_, x)| x.get(i * BLOCK * dim..));
+            let mut block = self.block(tokens, given);
+            let layers = self.package.layers().zip(&self.team.engine.prepared.layers).enumerate();
+            for (index, (layer, beside)) in layers.skip(from.map_or(0, |(first, _)| first)) {
                 self.attention(&mut block, index, &layer, beside);
                 self.mlp(&mut block, &layer, beside);
             }
@@ -195,14 +201,18 @@ impl<'a> Member<'a> {
         }
     }
 
-    fn block<'b>(&self, tokens: &'b [FedToken]) -> Block<'b>
+    fn block<'b>(&self, tokens: &'b [FedToken], given: Option<&[i32]>) -> Block<'b>
     where
         'a: 'b,
     {
         let all = self.team.members == 1 || tokens.len() == 1;
         let own = if all { 0..tokens.len() } else { split(tokens.len(), self.team.members, self.index) };
         let embedding = self.package.embedding();
-        let start = |t: &FedToken| {
+        let dim = self.manifest.dim as usize;
+        let start = |(i, t): (usize, &FedToken)| {
+            if let Some(x) = given.and_then(|x| x.get((own.start + i) * dim..)?.get(..dim)) {
+                return x.to_vec();
+            }
             let mut x = vec![0; self.manifest.dim as usize];
             linear::embed(&embedding, t.id, self.manifest.residual_fraction as i32, &mut x);
             let learned = self.package.position(t.position).as_chunks::<4>().0;
@@ -214,7 +224,14 @@ impl<'a> Member<'a> {
         let sequences = tokens.iter().filter_map(|t| self.team.engine.sequences.get(&t.sequence)).collect();
         let (heads, kv_heads) = (self.manifest.heads as usize, self.manifest.kv_heads as usize);
         let plan = Plan::new(tokens, heads, kv_heads, self.team.members);
-        Block { tokens, sequences, plan, residual: tokens[own.clone()].iter().map(start).collect(), own, all }
+        Block {
+            tokens,
+            sequences,
+            plan,
+            residual: tokens[own.clone()].iter().enumerate().map(start).collect(),
+            own,
+            all,
+        }
     }
 
     /// Waits for the others' parts of an output with so many rows.
