@@ -11,12 +11,15 @@
 //! mining_threads = 0                  # 0: all cores
 //! compute = ["stories260k"]           # models to compute for others: names, roots or files
 //! engine = "auto"                     # auto, cpu or reference: what runs the models
+//! memory = "4GB"                      # for the keys and values of all answers and checks at once
 //! password_file = "password"          # the wallet's
 //! ```
 //!
 //! Paths in the file are relative to the file. A key that does not exist is an error that names it.
 
+use crate::compute::Memory;
 use crate::data_dir::{DataDir, DataDirError};
+use crate::engines::EngineChoice;
 use crate::network::{AddressError, Multiaddr, parse_address};
 use camelid_core::keys::{Address, AddressError as CoinAddressError};
 use camelid_core::units::{Amount, Network};
@@ -58,18 +61,6 @@ impl Cheat {
     }
 }
 
-/// What runs the models. All give the same bits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum EngineChoice {
-    /// The fastest that this machine has.
-    #[default]
-    Auto,
-    /// The processor's vector instructions, on all cores.
-    Cpu,
-    /// The specification in code: slow, for comparison.
-    Reference,
-}
-
 /// How a node is to run.
 #[derive(Clone, Debug)]
 pub struct NodeConfig {
@@ -95,6 +86,8 @@ pub struct NodeConfig {
     pub compute: Vec<String>,
     /// What runs the models.
     pub engine: EngineChoice,
+    /// Memory for the keys and values of all answers and checks at once; half of what is free when `None`.
+    pub memory: Option<Memory>,
     /// Where the wallet's password is.
     pub password_file: Option<PathBuf>,
     /// The least reward for 1,000 tokens, prompt and limit together, as a compute node.
@@ -130,6 +123,8 @@ pub struct Overrides {
     pub compute: Vec<String>,
     /// What runs the models.
     pub engine: Option<EngineChoice>,
+    /// Memory for keys and values.
+    pub memory: Option<Memory>,
     /// Where the wallet's password is.
     pub password_file: Option<PathBuf>,
     /// How to cheat.
@@ -196,6 +191,7 @@ struct File {
     #[serde(default)]
     compute: Vec<String>,
     engine: Option<String>,
+    memory: Option<String>,
     password_file: Option<PathBuf>,
     price: Option<String>,
     exposure_limit: Option<String>,
@@ -296,10 +292,11 @@ impl NodeConfig {
         let engine = match (line.engine, file.engine.as_deref()) {
             (Some(engine), _) => engine,
             (None, None) => EngineChoice::default(),
-            (None, Some(name)) => {
-                let expected = || format!("`{name}` is no engine: expected auto, cpu or reference");
-                value("engine", <EngineChoice as clap::ValueEnum>::from_str(name, false).map_err(|_| expected()))?
-            }
+            (None, Some(name)) => value("engine", name.parse())?,
+        };
+        let memory = match (line.memory, file.memory.as_deref()) {
+            (Some(memory), _) => Some(memory),
+            (None, text) => value("memory", text.map(str::parse).transpose())?,
         };
         let max_peers = file.max_peers.unwrap_or(64);
         if !(1..=1000).contains(&max_peers) {
@@ -317,6 +314,7 @@ impl NodeConfig {
             mining_threads: line.mining_threads.or(file.mining_threads).filter(|n| *n > 0),
             compute: file.compute.into_iter().map(model).chain(line.compute).collect(),
             engine,
+            memory,
             password_file: line.password_file.or_else(|| file.password_file.as_deref().map(beside)),
             price: coins("price", file.price, USUAL_PRICE)?,
             exposure_limit: coins("exposure_limit", file.exposure_limit, USUAL_EXPOSURE)?,
@@ -353,11 +351,11 @@ mod tests {
     fn the_command_line_is_put_over_the_file() {
         let text = "listen = ['127.0.0.1:1', '127.0.0.1:2']\npeers = ['127.0.0.1:3']\nmine = true\nmax_peers = 7\n\
                     api = '127.0.0.1:4'\ncompute = ['a', 'models/b']\npassword_file = 'secret'\nmining_threads = 2\n\
-                    engine = 'reference'\n";
+                    engine = 'reference'\nmemory = '5MB'\n";
         let (dir, config) = load(text, |_| ());
         let config = config.unwrap();
         assert_eq!((config.listen.len(), config.mine, config.max_peers, config.mining_threads), (2, true, 7, Some(2)));
-        assert_eq!(config.engine, EngineChoice::Reference);
+        assert_eq!((config.engine, config.memory), (EngineChoice::Reference, Some(Memory(5_000_000))));
         assert_eq!(config.password_file.unwrap(), dir.path().join("secret"));
         assert_eq!(config.compute, ["a".to_string(), dir.path().join("models/b").display().to_string()]);
         let (_dir, config) = load(text, |line| {
@@ -386,6 +384,7 @@ mod tests {
             ("listen = ['somewhere']", "listen: `somewhere` is no network address"),
             ("peers = ['/ip4/1.2.3.4/udp/5']", "peers: "),
             ("engine = 'abacus'", "engine: `abacus` is no engine: expected auto, cpu or reference"),
+            ("memory = 'all'", "memory: `all` is no amount of memory"),
             ("max_peers = 0", "max_peers: 0 is out of range"),
             ("mine_to = 'x1'", "mine_to: "),
             ("price = '1e3'", "price: `1e3` is no amount"),

@@ -4,8 +4,10 @@
 pub mod api;
 pub mod bench;
 pub mod cli;
+pub mod compute;
 pub mod config;
 pub mod data_dir;
+pub mod engines;
 pub mod miner;
 pub mod models;
 pub mod network;

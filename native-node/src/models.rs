@@ -1,5 +1,6 @@
 //! The model packages on this machine: one file each, `<name>.camelid`, in the data directory's folder `models`.
 
+use crate::compute::{Memory, available};
 use crate::weights::Weights;
 use camelid_core::model::import::{ImportError, llama2c};
 use camelid_core::model::{ModelInfo, Package, PackageError};
@@ -77,6 +78,16 @@ pub enum ModelError {
         /// Why.
         source: PackageError,
     },
+    /// It is larger than the free memory.
+    #[error("model file {}: too little memory: it has {needed}, and {free} are free; end other programs, or use a smaller model", .file.display())]
+    Memory {
+        /// The file.
+        file: PathBuf,
+        /// Its length.
+        needed: Memory,
+        /// What there is.
+        free: Memory,
+    },
     /// Reading or writing fails.
     #[error("model file {}: {source}", .file.display())]
     Io {
@@ -132,6 +143,10 @@ fn tokenizer_beside(checkpoint: &Path) -> Result<PathBuf, ModelError> {
 
 /// Reads and checks a package.
 pub fn load(file: &Path) -> Result<Package, ModelError> {
+    let needed = Memory(fs::metadata(file).map_err(io(file))?.len());
+    if let Some(free) = available().filter(|free| *free < needed) {
+        return Err(ModelError::Memory { file: file.into(), needed, free });
+    }
     let weights = Weights::read(file).map_err(io(file))?;
     Package::parse(weights).map_err(|source| ModelError::Package { file: file.into(), source })
 }

@@ -61,6 +61,52 @@ fn a_wallet_is_made_and_brought_back() {
 }
 
 #[test]
+fn what_this_machine_or_a_model_cannot_bear_is_not_measured() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, huge) = (dir.path().join("tiny.camelid"), dir.path().join("huge.camelid"));
+    std::fs::write(&file, random_model(5, &RandomShape::llama()).unwrap()).unwrap();
+    // A hole: it takes no room on the disk.
+    std::fs::File::create(&huge).unwrap().set_len(1 << 43).unwrap();
+    let (file, huge) = (file.to_str().unwrap(), huge.to_str().unwrap());
+    let cases = [
+        (
+            vec!["bench", "engine", "--model", huge],
+            vec!["huge.camelid", "too little memory", "8797GB", "smaller model"],
+        ),
+        (vec!["bench", "engine", "--model", file, "--prefill", "129"], vec!["context is 128", "129 tokens", "--model"]),
+        (vec!["bench", "rastic", "--model", file, "--tokens", "1,97"], vec!["context is 128", "129 tokens", "--model"]),
+        (vec!["bench", "engine", "--model", file, "--kernel", "abacus"], vec!["no kernel `abacus`", "portable"]),
+        (vec!["bench", "rastic", "--model", "nothing"], vec!["no model `nothing`", "camelid model import"]),
+    ];
+    for (args, parts) in cases {
+        let error = bad(dir.path(), &args, "");
+        assert!(parts.iter().all(|part| error.contains(part)), "{args:?}: {error}");
+    }
+    let args = ["bench", "engine", "--engine", "abacus"];
+    let error = String::from_utf8(camelid(dir.path(), &args, "").stderr).unwrap();
+    assert!(error.contains("`abacus` is no engine: expected auto, cpu or reference"), "{error}");
+}
+
+#[test]
+fn a_model_is_measured_and_drawn() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("tiny.camelid");
+    std::fs::write(&file, random_model(5, &RandomShape::llama()).unwrap()).unwrap();
+    let (file, plot) = (file.to_str().unwrap(), dir.path().join("plot.svg"));
+    let args = ["bench", "rastic", "--model", file, "--tokens", "1,4,20", "--plot", plot.to_str().unwrap(), "--json"];
+    let report: serde_json::Value = serde_json::from_str(&good(dir.path(), &args, "")).unwrap();
+    let rows = report["rows"].as_array().unwrap();
+    assert_eq!(rows.iter().map(|r| r["tokens"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 4, 20]);
+    for key in ["generate_ms", "spot_ms", "full_ms"] {
+        assert!(rows.iter().all(|r| r[key].as_f64().unwrap() > 0.0), "{report}");
+    }
+    assert!(std::fs::read_to_string(plot).unwrap().contains("</svg>"));
+    let args = ["bench", "engine", "--model", file, "--engine", "reference", "--decode", "5", "--prefill", "9"];
+    let text = good(dir.path(), &[&args[..], &["--jobs", "3", "--answer", "7"]].concat(), "");
+    assert!(text.contains("reference") && text.contains("3 one after another"), "{text}");
+}
+
+#[test]
 fn a_model_is_imported_and_shown() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("Tiny.camelid");

@@ -98,8 +98,19 @@ async fn nobody_serves_the_model() -> Result<()> {
             break;
         }
     }
+    // Longer than the model's context, which is refused before anybody is asked.
+    let long = [&submit[..], &["--max-tokens", "4000"]].concat();
+    line(&client.output(&long)?, &["limit of 4000", "the model's context of 128", "shorten"])?;
+    client.stop().await?;
+
+    // Without memory for keys and values it cannot check, and does not offer what it cannot check.
+    let mut poor = node(&dir, "poor", &["--peer", &hub.address().await?, "--memory", "0MB"])?;
+    poor.command(&["model", "import", &package.display().to_string(), "--name", "model"])?;
+    poor.spawn()?;
+    poor.ready().await?;
+    line(&poor.output(&submit)?, &["could not be checked", "too little memory", "--memory", "--verify none"])?;
     hub.stop().await?;
-    client.stop().await
+    poor.stop().await
 }
 
 #[test]
@@ -116,6 +127,11 @@ fn a_node_does_not_start_with_what_cannot_work() -> Result<()> {
     let with_wallet = node(&dir, "wallet", &[])?;
     let wallet = with_wallet.dir().join("wallet.json");
     let before = fs::read(&wallet)?;
+    let poor = [&listen[..], &["--compute", &file, "--memory", "0MB"]].concat();
+    line(
+        &node_run(with_wallet.dir(), &poor)?,
+        &["cannot compute", "too little memory", "larger --memory", "--compute"],
+    )?;
     let password = dir.path().join("password");
     fs::write(&password, "not the one\n")?;
     let given = ["--password-file", &password.display().to_string()].map(String::from);

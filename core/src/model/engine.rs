@@ -2,6 +2,7 @@
 
 use super::package::ModelInfo;
 use crate::units::TokenId;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 /// A sequence that an engine holds: the keys and values of its tokens so far.
@@ -106,7 +107,7 @@ pub enum EngineError {
     NoTokens(SequenceId),
     /// The device or its memory gave out.
     #[error("engine failed: {0}")]
-    Device(alloc::string::String),
+    Device(String),
 }
 
 /// An engine: one model, several sequences.
@@ -116,6 +117,9 @@ pub enum EngineError {
 pub trait Engine: Send {
     /// The model that it computes.
     fn info(&self) -> &ModelInfo;
+
+    /// What verdicts call it, such as `cpu (avx512)`.
+    fn name(&self) -> String;
 
     /// Opens an empty sequence.
     fn open(&mut self) -> Result<SequenceId, EngineError>;

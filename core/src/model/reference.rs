@@ -5,6 +5,7 @@ use super::arithmetic::{self, FRACTION, activation, attention, linear, norm, res
 use super::engine::{Engine, EngineError, FedToken, Feed, Logits, SequenceId, check_batch, fed_tokens};
 use super::package::{Layer, Manifest, Matrix, MlpKind, ModelInfo, Norm, NormKind, Package};
 use alloc::collections::BTreeMap;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -51,6 +52,10 @@ impl Reference {
 impl Engine for Reference {
     fn info(&self) -> &ModelInfo {
         &self.info
+    }
+
+    fn name(&self) -> String {
+        "reference".into()
     }
 
     fn open(&mut self) -> Result<SequenceId, EngineError> {

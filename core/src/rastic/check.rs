@@ -125,7 +125,11 @@ impl Check {
 
     /// Takes the logits of the tokens that [`Check::input`] gave.
     pub fn advance(&mut self, logits: &Logits) -> Progress {
-        let fed = self.input().map_or(0, |(tokens, _)| tokens.len());
+        self.advance_by(self.input().map_or(0, |(tokens, _)| tokens.len()), logits)
+    }
+
+    /// Takes the logits of the first `fed` of the tokens that [`Check::input`] gave: they may go in smaller pieces.
+    pub fn advance_by(&mut self, fed: usize, logits: &Logits) -> Progress {
         for row in logits.rows() {
             let Some(index) = self.wanted.pop() else { break };
             // "F(R[0:A]) = R[A+1]" for the first position, continuity; "F(R[X]) = R[X+1]" inside, integrity; and the

@@ -3,6 +3,7 @@ use crate::model::import::{RandomShape, random_model};
 use crate::model::sampling::MILLION;
 use crate::model::{Engine, EngineError, Feed, Logits, ModelInfo, Package, Reference, Sampling, SequenceId, generate};
 use crate::units::TokenId;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -141,6 +142,9 @@ struct Mute(Reference);
 impl Engine for Mute {
     fn info(&self) -> &ModelInfo {
         self.0.info()
+    }
+    fn name(&self) -> String {
+        "mute".into()
     }
     fn open(&mut self) -> Result<SequenceId, EngineError> {
         self.0.open()

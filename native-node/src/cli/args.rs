@@ -1,7 +1,9 @@
 //! The command line's grammar.
 
 use crate::api::types::Verify;
-use crate::config::{Cheat, EngineChoice};
+use crate::compute::Memory;
+use crate::config::Cheat;
+use crate::engines::EngineChoice;
 use camelid_core::units::{Amount, Network};
 use clap::{Args, Parser, Subcommand};
 use std::net::SocketAddr;
@@ -97,9 +99,12 @@ pub struct RunArgs {
     /// A model to compute for others: a name, a root, or a file with its path (repeatable)
     #[arg(long, value_name = "MODEL")]
     pub compute: Vec<String>,
-    /// What runs the models; all give the same bits [default: auto]
+    /// What runs the models: auto, cpu or reference; all give the same bits [default: auto]
     #[arg(long, value_name = "ENGINE")]
     pub engine: Option<EngineChoice>,
+    /// Memory for the keys and values of all answers and checks at once, such as 4GB [default: half of what is free]
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<Memory>,
     /// A file whose one line is the wallet's password
     #[arg(long, value_name = "FILE")]
     pub password_file: Option<PathBuf>,
@@ -229,31 +234,64 @@ pub enum ChainCommand {
 /// `camelid bench`.
 #[derive(Debug, Subcommand)]
 pub enum BenchCommand {
-    /// Measure generating and checking answers, on a random model in SmolLM2-135M's shape unless one is given
-    Engine(BenchArgs),
+    /// Measure decoding, prefill and jobs in a batch
+    Engine(BenchEngineArgs),
+    /// Measure generating and checking answers of several lengths (figure 1 of the paper)
+    Rastic(BenchRasticArgs),
+}
+
+/// What is measured.
+#[derive(Debug, Args)]
+pub struct SubjectArgs {
+    /// The model: its name, its root, or its file with the path [default: a random one in SmolLM2-135M's shape]
+    #[arg(long)]
+    pub model: Option<String>,
+    /// What runs it: auto, cpu or reference
+    #[arg(long, value_name = "ENGINE", default_value_t)]
+    pub engine: EngineChoice,
+    /// The CPU engine's kernel: avx512, avx2 or portable [default: the fastest]
+    #[arg(long)]
+    pub kernel: Option<String>,
+    /// The CPU engine's threads [default: all cores]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
 }
 
 /// `camelid bench engine`.
 #[derive(Debug, Args)]
-pub struct BenchArgs {
-    /// The model: its name, its root, or its file with the path
-    #[arg(long)]
-    pub model: Option<String>,
-    /// The kernel: avx512, avx2, portable, or reference for the specification in code [default: the fastest]
-    #[arg(long)]
-    pub kernel: Option<String>,
-    /// Threads [default: all cores]
-    #[arg(long, value_name = "N")]
-    pub threads: Option<usize>,
-    /// Tokens to generate one by one
-    #[arg(long, value_name = "N", default_value_t = 128)]
+pub struct BenchEngineArgs {
+    /// What is measured.
+    #[command(flatten)]
+    pub subject: SubjectArgs,
+    /// Tokens to feed one by one
+    #[arg(long, value_name = "N", default_value_t = 256)]
     pub decode: usize,
     /// Tokens of the prompt
     #[arg(long, value_name = "N", default_value_t = 512)]
     pub prefill: usize,
+    /// Jobs to compute together and one after another; 0 for none
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    pub jobs: u32,
+    /// Tokens of each job's answer
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub answer: u32,
+}
+
+/// `camelid bench rastic`.
+#[derive(Debug, Args)]
+pub struct BenchRasticArgs {
+    /// What is measured.
+    #[command(flatten)]
+    pub subject: SubjectArgs,
     /// Lengths of answers to generate and check
     #[arg(long, value_name = "N", value_delimiter = ',', default_value = "1,10,25,50,75,100,250,500,1000")]
-    pub answers: Vec<u32>,
+    pub tokens: Vec<u32>,
+    /// Measure those that take under a second so often, and give the medians
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub repeat: usize,
+    /// Draw it as SVG
+    #[arg(long, value_name = "FILE")]
+    pub plot: Option<PathBuf>,
 }
 
 /// `camelid model`.

@@ -19,6 +19,7 @@ pub(super) fn overrides(global: Global, run: RunArgs) -> Overrides {
         mining_threads: run.mining_threads,
         compute: run.compute,
         engine: run.engine,
+        memory: run.memory,
         password_file: run.password_file,
         cheat: run.cheat,
     }

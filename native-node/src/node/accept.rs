@@ -98,7 +98,8 @@ impl Node {
         let Some(package) = self.models.get_served(&params.model) else { return };
         let tokens = params.prompt_tokens as u64 + params.max_tokens as u64;
         let price = ModelPrice { model: params.model, per_thousand_tokens: self.config.price }.for_tokens(tokens);
-        let fits = valid_job(&package.info(), params.prompt_tokens as u64, params.max_tokens, &params.sampling).is_ok();
+        let fits = valid_job(&package.info(), params.prompt_tokens as u64, params.max_tokens, &params.sampling).is_ok()
+            && self.compute_thread.fits(package, tokens).is_ok();
         // Long enough to release the key early, and not so long that a client who never pays binds the stake for days.
         let left = params.valid_until.since(self.chain.height().next());
         let lives = (self.rules.release_least_left..=2 * self.rules.job_lifetime).contains(&left);

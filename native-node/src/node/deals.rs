@@ -1,8 +1,8 @@
 //! Running deals: saves what changed, then does what was asked for.
 
 use super::journal::Shelf;
-use super::models::{AnswerCheck, Done, Work};
 use super::{Internal, Node, NodeError};
+use crate::compute::{AnswerCheck, Done, Work};
 use crate::config::Cheat;
 use camelid_core::contract::{ReleaseFacts, Witness, release_allowed};
 use camelid_core::deal::{Action, ClientDeal, ClientKeys, ComputeDeal};
@@ -137,6 +137,9 @@ impl Node {
         let Some(key) = self.node_key(job) else { return };
         let Some(deal) = self.computes.get_mut(job) else { return };
         let actions = deal.step(&key, &facts);
+        if deal.is_over() {
+            self.compute_thread.cancel(*job);
+        }
         let bytes = deal.to_bytes();
         if !self.save(Shelf::ComputeDeals, job, bytes) {
             return;
@@ -215,7 +218,7 @@ impl Node {
             self.retry_model(job);
             return;
         };
-        self.model_thread.send(Work::Generate {
+        self.compute_thread.send(Work::Generate {
             job: *job,
             package: package.clone(),
             prompt: private.token_ids.clone(),
@@ -233,7 +236,7 @@ impl Node {
             self.retry_model(job);
             return;
         };
-        self.model_thread.send(Work::Check(AnswerCheck {
+        self.compute_thread.send(Work::Check(AnswerCheck {
             job: *job,
             package: package.clone(),
             prompt,

@@ -20,7 +20,9 @@ pub use models::{ModelShelf, ShelfError};
 pub use submit::{JobRequest, SubmitError};
 pub use wallet::{HistoryItem, OpenWallet};
 
+use crate::compute::{ComputeThread, Done, Limits as ComputeLimits, Memory};
 use crate::config::{Cheat, NodeConfig};
+use crate::engines::CpuOptions;
 use crate::models::{ModelError, ModelStore};
 use crate::network::{self, Limits, NetworkConfig, NetworkError, NetworkEvent, NetworkHandle, PeerId};
 use crate::store::{RedbStore, StoreError};
@@ -34,10 +36,11 @@ use camelid_core::hash::{Hash32, JobId, Txid};
 use camelid_core::job::PeerAddress;
 use camelid_core::keys::{DerivationError, Mnemonic};
 use camelid_core::message::{ChainStatus, Envelope, peer_address};
+use camelid_core::model::Package;
 use camelid_core::pool::{JobPool, PoolLimits, ServiceBook, TransactionPool};
 use camelid_core::units::{Height, Timestamp};
-use models::{Done, ModelThread};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::{mpsc, oneshot};
 
@@ -111,9 +114,9 @@ pub enum WalletError {
 enum Internal {
     /// The miner found a block.
     Mined(Box<camelid_core::block::Block>),
-    /// The model thread finished something.
+    /// The compute thread finished something.
     Done(Done),
-    /// It is time to try again what the model thread could not do.
+    /// It is time to try again what the compute thread could not do.
     RetryModel(JobId),
     /// A neighbour answered, or did not.
     Answer { peer: PeerId, asked: sync::Asked, answer: Result<Vec<u8>, String> },
@@ -123,6 +126,9 @@ enum Internal {
 
 /// How often deals are asked what to do next; what arrives asks them at once.
 const STEP_EVERY: Duration = Duration::from_millis(500);
+
+/// A node that could not hold a sequence of so many tokens serves nobody.
+const SHORTEST: u64 = 128;
 
 type Call = Box<dyn FnOnce(&mut Node) + Send>;
 
@@ -181,7 +187,7 @@ pub struct Node {
     /// Since which height a coin of an unsettled deal is gone.
     coins_gone: BTreeMap<JobId, Height>,
     models: ModelShelf,
-    model_thread: ModelThread,
+    compute_thread: ComputeThread,
     network: NetworkHandle,
     address: PeerAddress,
     peers: BTreeMap<PeerId, sync::PeerState>,
@@ -279,7 +285,13 @@ pub async fn start(
     let key = network.keypair().public().try_into_ed25519().map_err(|e| NodeError::Config(e.to_string()))?;
     let (internal, reports) = mpsc::unbounded_channel();
     let done = internal.clone();
-    let model_thread = ModelThread::start(config.engine, move |d| {
+    let engine = config.engine.clone();
+    let open = move |package: &_| engine.open(Arc::clone(package), CpuOptions::default());
+    let compute_limits = ComputeLimits { memory: config.memory.unwrap_or_else(Memory::usual), ..Default::default() };
+    for package in models.served().filter_map(|root| models.get(&root)) {
+        check_memory(package, &compute_limits)?;
+    }
+    let compute_thread = ComputeThread::start(Box::new(open), compute_limits, move |d| {
         let _ = done.send(Internal::Done(d));
     });
     let miner = mining::Miner::new(config.mine.then_some(config.mining_threads.unwrap_or(0)), internal.clone());
@@ -298,7 +310,7 @@ pub async fn start(
         cheating: BTreeMap::new(),
         coins_gone: BTreeMap::new(),
         models,
-        model_thread,
+        compute_thread,
         network: network.clone(),
         address: peer_address(&key.to_bytes()),
         peers: BTreeMap::new(),
@@ -323,6 +335,19 @@ pub async fn start(
     let handle = NodeHandle { calls, stop, network };
     let task = tokio::spawn(node.run(events, reports, call_queue, stop_asked));
     Ok((handle, task))
+}
+
+/// Whether a served model can be computed in the memory that it may have.
+fn check_memory(package: &Package, limits: &ComputeLimits) -> Result<(), NodeError> {
+    let info = package.info();
+    let (name, context) = (&info.name, info.context as u64);
+    limits
+        .fits(package, context.min(SHORTEST))
+        .map_err(|e| NodeError::Config(format!("cannot compute {name}: {e}, or leave out --compute {name}")))?;
+    if let Err(error) = limits.fits(package, context) {
+        tracing::warn!(model = %name, %error, "longer jobs than memory allows are not taken");
+    }
+    Ok(())
 }
 
 impl Node {

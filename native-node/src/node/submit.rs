@@ -1,6 +1,7 @@
 //! The client side's start: from a prompt to an offered job.
 
 use super::{JournalError, Node, ShelfError, WalletError};
+use crate::compute::MemoryError;
 use crate::config::Cheat;
 use crate::wallet::{FeeRate, INPUT_BYTES, Need, PaymentError, select, spendable};
 use camelid_core::block::subsidy;
@@ -58,6 +59,9 @@ pub enum SubmitError {
     /// The model cannot be asked this.
     #[error(transparent)]
     Limit(#[from] JobLimitError),
+    /// The answer could not be checked here.
+    #[error("the answer could not be checked on this node ({0}), or check nothing with --verify none")]
+    Memory(#[from] MemoryError),
     /// The prompt is too long to be sent.
     #[error("the prompt has {found} bytes, at most {MAX_PROMPT_BYTES} can be sent: shorten it")]
     PromptBytes {
@@ -135,8 +139,11 @@ impl Node {
         let token_ids = tokenizer.prompt(&request.prompt);
         valid_job(&info, token_ids.len() as u64, request.max_tokens, &request.sampling)?;
         valid_prompt(&info, &token_ids)?;
-        let stake = request.stake.unwrap_or(Self::usual_stake(request.reward));
         let tokens = token_ids.len() as u64 + request.max_tokens as u64;
+        if request.verify != VerifyMode::None {
+            self.compute_thread.fits(&package, tokens)?;
+        }
+        let stake = request.stake.unwrap_or(Self::usual_stake(request.reward));
         self.check_market(&info.name, package.root(), tokens, request.reward, stake)?;
 
         let index = self.journal.next_number("job keys", self.wallet()?.keyring.unused_job())?;

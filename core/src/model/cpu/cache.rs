@@ -22,6 +22,14 @@ impl Sequence {
     }
 }
 
+/// Lengthens a vector with zeros. It keeps an eighth to spare, not as much again as `Vec` does: there are many of them.
+fn grow(vector: &mut Vec<i16>, length: usize) {
+    if vector.capacity() < length {
+        vector.reserve_exact(length + length / 8 - vector.len());
+    }
+    vector.resize(length, 0);
+}
+
 /// Keys and values of one head.
 ///
 /// Keys: blocks of 16 positions; in a block, for each pair of elements, 16 positions' pairs. Values: for each pair of
@@ -45,8 +53,8 @@ impl HeadCache {
     pub fn push(&mut self, key: &[i16], value: &[i16]) {
         let (block, lane) = (self.length / LANES, self.length % LANES);
         if lane == 0 {
-            self.keys.resize((block + 1) * LANES * self.width, 0);
-            self.values.resize((block + 1) * LANES * self.padded, 0);
+            grow(&mut self.keys, (block + 1) * LANES * self.width);
+            grow(&mut self.values, (block + 1) * LANES * self.padded);
         }
         let pairs = self.keys[block * LANES * self.width..].chunks_exact_mut(2 * LANES);
         for (to, from) in pairs.zip(key.chunks_exact(2)) {

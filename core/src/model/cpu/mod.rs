@@ -12,6 +12,7 @@ mod pass;
 mod plan;
 mod prepared;
 mod rest;
+mod read_speed;
 mod team;
 
 #[cfg(all(test, feature = "import"))]
@@ -19,10 +20,13 @@ mod tests;
 
 pub use kernels::Kernel;
 pub use rest::Rest;
+pub use read_speed::read_speed;
 
 use super::engine::{Engine, EngineError, Feed, Logits, SequenceId, check_batch, fed_tokens};
 use super::package::{ModelInfo, Package};
 use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -80,6 +84,10 @@ impl Cpu {
 impl Engine for Cpu {
     fn info(&self) -> &ModelInfo {
         &self.info
+    }
+
+    fn name(&self) -> String {
+        format!("cpu ({})", self.kernel.name())
     }
 
     fn open(&mut self) -> Result<SequenceId, EngineError> {

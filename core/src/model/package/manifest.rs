@@ -270,6 +270,13 @@ impl Manifest {
         self.kv_heads.saturating_mul(self.head_dim)
     }
 
+    /// Bytes of the keys and values of a sequence: int16, each head's width and the number of tokens rounded up to 16.
+    pub fn cache_bytes(&self, tokens: u64) -> u64 {
+        let head = 2 * 2 * self.head_dim.next_multiple_of(16) as u64;
+        let token = head.saturating_mul(self.kv_heads as u64 * self.layers as u64);
+        token.saturating_mul(tokens.checked_next_multiple_of(16).unwrap_or(u64::MAX))
+    }
+
     /// Number of weights: matrices, norms, biases and learned positions.
     pub fn parameters(&self) -> u64 {
         let (dim, q, kv) = (self.dim as u64, self.query_dim() as u64, self.kv_dim() as u64);
