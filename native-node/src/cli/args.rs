@@ -273,7 +273,7 @@ pub struct BenchEngineArgs {
     #[arg(long, value_name = "N", default_value_t = 8)]
     pub jobs: u32,
     /// Tokens of each job's answer
-    #[arg(long, value_name = "N", default_value_t = 64)]
+    #[arg(long, value_name = "N", default_value_t = 128)]
     pub answer: u32,
 }
 

@@ -1,7 +1,7 @@
 //! Which jobs run, and what each pass of an engine is fed.
 
 use super::memory::{Memory, MemoryError, sequence_bytes};
-use super::task::{Done, Task, Work};
+use super::task::{Done, State, Task, Work};
 use camelid_core::hash::{JobId, ModelRoot};
 use camelid_core::model::{Engine, EngineError, Feed, Logits, Package, SequenceId, Want};
 use std::collections::btree_map::Entry;
@@ -108,7 +108,7 @@ impl Scheduler {
     pub fn step(&mut self) -> Vec<Done> {
         let mut done = Vec::new();
         while let Some(next) = self.waiting.pop_front() {
-            if let Err(kept) = self.start(next, &mut done) {
+            if let Some(kept) = self.start(next, &mut done) {
                 self.waiting.push_front(kept);
                 break;
             }
@@ -123,11 +123,11 @@ impl Scheduler {
     }
 
     /// Gives a job its sequence; gives it back if it must wait.
-    fn start(&mut self, next: Waiting, done: &mut Vec<Done>) -> Result<(), Waiting> {
+    fn start(&mut self, next: Waiting, done: &mut Vec<Done>) -> Option<Waiting> {
         let (package, tokens) = (next.work.package().clone(), next.work.tokens());
         if let Err(error) = self.limits.fits(&package, tokens) {
             done.push(next.work.failed(error.to_string()));
-            return Ok(());
+            return None;
         }
         let root = package.root();
         let reserved = sequence_bytes(&package, tokens);
@@ -136,7 +136,7 @@ impl Scheduler {
         let alone = next.alone || line.is_some_and(|line| line.running.iter().any(|r| r.alone));
         let full = self.load().0 >= self.limits.jobs.max(1) || self.reserved.0 + reserved.0 > self.limits.memory.0;
         if full || (alone && others > 0) {
-            return Err(next);
+            return Some(next);
         }
         if line.is_some_and(|line| line.worn && others == 0) {
             self.lines.remove(&root);
@@ -149,21 +149,21 @@ impl Scheduler {
                     Ok(engine) => place.insert(Line { engine, running: Vec::new(), worn: false }),
                     Err(error) => {
                         done.push(next.work.failed(error));
-                        return Ok(());
+                        return None;
                     }
                 }
             }
         };
-        let task = match Task::new(next.work, line.engine.info()) {
-            Ok(task) => task,
-            Err((work, error)) => {
-                done.push(work.failed(error.to_string()));
-                return Ok(());
+        let task = match State::new(&next.work, line.engine.info()) {
+            Ok(state) => Task::new(next.work, state),
+            Err(error) => {
+                done.push(next.work.failed(error.to_string()));
+                return None;
             }
         };
         if task.piece(1).is_none() {
             done.push(task.finish(line.engine.name()));
-            return Ok(());
+            return None;
         }
         match line.engine.open() {
             Ok(sequence) => {
@@ -172,7 +172,7 @@ impl Scheduler {
             }
             Err(error) => done.push(task.work.failed(error.to_string())),
         }
-        Ok(())
+        None
     }
 
     /// One pass of the engine whose turn it is.

@@ -105,8 +105,9 @@ pub(super) struct Task {
     started: Instant,
 }
 
+/// How far it is.
 #[derive(Debug)]
-enum State {
+pub(super) enum State {
     /// `fed`: tokens of the generator's next input that the sequence holds already.
     Generate {
         generator: Generator,
@@ -115,20 +116,22 @@ enum State {
     Check(Box<Check>),
 }
 
-impl Task {
-    /// The work's first step, or why the model cannot be asked this.
-    pub fn new(work: Work, info: &ModelInfo) -> Result<Task, (Work, JobLimitError)> {
-        let state = match &work {
+impl State {
+    /// The work's beginning, or why the model cannot be asked this.
+    pub fn new(work: &Work, info: &ModelInfo) -> Result<State, JobLimitError> {
+        Ok(match work {
             Work::Generate { prompt, sampling, seed, limit, .. } => {
-                Generator::new(info, prompt, sampling, *seed, *limit)
-                    .map(|generator| State::Generate { generator, fed: 0 })
+                State::Generate { generator: Generator::new(info, prompt, sampling, *seed, *limit)?, fed: 0 }
             }
-            Work::Check(c) => Check::new(info, &c.claim(), c.plan()).map(|check| State::Check(Box::new(check))),
-        };
-        match state {
-            Ok(state) => Ok(Task { work, state, started: Instant::now() }),
-            Err(error) => Err((work, error)),
-        }
+            Work::Check(c) => State::Check(Box::new(Check::new(info, &c.claim(), c.plan())?)),
+        })
+    }
+}
+
+impl Task {
+    /// Work that begins now.
+    pub fn new(work: Work, state: State) -> Task {
+        Task { work, state, started: Instant::now() }
     }
 
     /// Whether it waits for one token's logits, to draw the next: it should not be kept waiting by longer pieces.
