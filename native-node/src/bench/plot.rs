@@ -36,6 +36,8 @@ fn draw(report: &RasticReport, svg: &mut String) -> Result<(), String> {
     if report.rows.len() < 2 || !(fastest > 0.0 && slowest.is_finite() && shortest > 0.0) {
         return Err("at least two lengths of answers are needed".into());
     }
+    // Whole powers of ten: each gets a number at the axis.
+    let (low, high) = (10f64.powf(fastest.log10().floor()), 10f64.powf((slowest * 1.01).log10().ceil()));
     let text = |e: &dyn std::error::Error| e.to_string();
     let root = SVGBackend::with_string(svg, SIZE).into_drawing_area();
     root.fill(&WHITE).map_err(|e| text(&e))?;
@@ -45,7 +47,7 @@ fn draw(report: &RasticReport, svg: &mut String) -> Result<(), String> {
         .margin(14)
         .x_label_area_size(44)
         .y_label_area_size(64)
-        .build_cartesian_2d((shortest..longest).log_scale(), (fastest * 0.7..slowest * 1.4).log_scale())
+        .build_cartesian_2d((shortest..longest).log_scale(), (low..high).log_scale())
         .map_err(|e| text(&e))?;
     let whole = |v: &f64| format!("{v:.0}");
     chart

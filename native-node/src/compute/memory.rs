@@ -64,9 +64,10 @@ pub struct MemoryError {
     pub limit: Memory,
 }
 
-/// Memory for keys and values of a sequence of so many tokens.
+/// Memory for keys and values of a sequence of so many tokens, with the eighth that the CPU engine keeps to spare.
 pub fn sequence_bytes(package: &Package, tokens: u64) -> Memory {
-    Memory(package.manifest().cache_bytes(tokens))
+    let bytes = package.manifest().cache_bytes(tokens);
+    Memory(bytes.saturating_add(bytes / 8))
 }
 
 /// The memory that programs can still have, if the system says so (Linux).

@@ -68,3 +68,30 @@ impl HeadCache {
         self.length += 1;
     }
 }
+
+#[cfg(all(test, feature = "import"))]
+mod tests {
+    use super::*;
+    use crate::model::Package;
+    use crate::model::import::{RandomShape, random_model};
+    use alloc::vec;
+
+    #[test]
+    fn a_sequence_takes_no_more_memory_than_the_manifest_says_and_an_eighth() {
+        let package = Package::parse(random_model(1, &RandomShape::llama()).unwrap()).unwrap();
+        let manifest = package.manifest();
+        let sequence = Sequence::new(manifest);
+        let vector = vec![1; manifest.head_dim as usize];
+        for tokens in 1..=500 {
+            let mut bytes = 0;
+            for head in sequence.layers.iter().flatten() {
+                let mut head = head.write().unwrap();
+                head.push(&vector, &vector);
+                bytes += 2 * (head.keys.capacity() + head.values.capacity()) as u64;
+            }
+            let said = manifest.cache_bytes(tokens);
+            assert!(bytes <= said + said / 8, "{tokens} tokens: {bytes}, {said}");
+            assert!(bytes >= said / 2, "{tokens} tokens: {bytes}, {said}");
+        }
+    }
+}
