@@ -29,6 +29,13 @@ impl Weights {
         Ok(Weights { memory, length })
     }
 
+    /// The same byte so many times, as what is read where memory is measured.
+    pub fn filled(length: usize, byte: u8) -> io::Result<Weights> {
+        let mut memory = memory(length)?;
+        memory.get_mut(..length).unwrap_or(&mut []).fill(byte);
+        Ok(Weights { memory, length })
+    }
+
     /// Copies bytes.
     pub fn copy(bytes: &[u8]) -> io::Result<Weights> {
         let (mut memory, length) = (memory(bytes.len())?, bytes.len());

@@ -2,11 +2,15 @@
 
 use super::batch::{self, BatchReport};
 use super::{BenchError, PROMPT, Subject};
+use crate::weights::Weights;
 use camelid_core::model::cpu::read_speed;
 use camelid_core::model::{Engine, EngineError, Feed, Want};
 use serde::Serialize;
 use std::hint::black_box;
 use std::time::Instant;
+
+/// Bytes that each thread reads to measure memory: more than any cache holds.
+const PART: usize = 256 << 20;
 
 /// What to measure.
 #[derive(Clone, Debug)]
@@ -60,11 +64,14 @@ pub fn engine(subject: &Subject, plan: &EnginePlan, progress: &dyn Fn(&str)) -> 
     // Before and after: what others take from the memory meanwhile, they take from both.
     let threads = subject.threads();
     progress("reading memory");
-    let before = read_speed(threads);
+    let parts: Result<Vec<_>, _> = (0..threads).map(|_| Weights::filled(PART, 1)).collect();
+    let parts = parts.map_err(|e| BenchError::Model(format!("no memory to read: {e}")))?;
+    let before = read_speed(&parts);
     progress("decoding");
     let decoded = decode(engine, subject, plan.decode)?;
     progress("reading memory");
-    let memory = before.max(read_speed(threads));
+    let memory = before.max(read_speed(&parts));
+    drop(parts);
     progress("prefill");
     let filled = prefill(engine, subject, plan.prefill)?;
     let name = engine.name();

@@ -11,6 +11,7 @@ pub use rastic::{RasticPlan, RasticReport, Row, rastic};
 
 use crate::compute::MemoryError;
 use crate::engines::{CpuOptions, EngineChoice};
+use crate::weights::Weights;
 use camelid_core::model::cpu::Kernel;
 use camelid_core::model::import::{RandomShape, random_model};
 use camelid_core::model::{Engine, EngineError, GenerateError, Package};
@@ -118,5 +119,6 @@ pub fn kernel(name: &str) -> Result<Kernel, BenchError> {
 pub fn usual_model() -> Result<Arc<Package>, BenchError> {
     let model = |e: &dyn std::error::Error| BenchError::Model(e.to_string());
     let bytes = random_model(1, &RandomShape::smollm2_135m()).map_err(|e| model(&e))?;
-    Ok(Arc::new(Package::parse(bytes).map_err(|e| model(&e))?))
+    let weights = Weights::copy(&bytes).map_err(|e| model(&e))?;
+    Ok(Arc::new(Package::parse(weights).map_err(|e| model(&e))?))
 }

@@ -149,7 +149,9 @@ impl Task {
             }
             State::Check(check) => {
                 let (tokens, want) = check.input()?;
-                Some((&tokens[..tokens.len().min(most)], want))
+                let piece = &tokens[..tokens.len().min(most)];
+                let wanted = (0..piece.len()).filter(|index| want.wants(*index, tokens.len())).count();
+                Some((piece, if wanted == 0 { Want::Nothing } else { Want::Tail(wanted) }))
             }
         }
     }
