@@ -73,7 +73,10 @@ fn what_this_machine_or_a_model_cannot_bear_is_not_measured() {
             vec!["bench", "engine", "--model", huge],
             vec!["huge.camelid", "too little memory", "8797GB", "smaller model"],
         ),
-        (vec!["bench", "engine", "--model", file, "--prefill", "129"], vec!["context is 128", "129 tokens", "--model"]),
+        (
+            vec!["bench", "engine", "--model", file, "--decode", "9", "--jobs", "0", "--prefill", "129"],
+            vec!["context is 128", "129 tokens", "--model"],
+        ),
         (vec!["bench", "rastic", "--model", file, "--tokens", "1,97"], vec!["context is 128", "129 tokens", "--model"]),
         (vec!["bench", "engine", "--model", file, "--kernel", "abacus"], vec!["no kernel `abacus`", "portable"]),
         (vec!["bench", "rastic", "--model", "nothing"], vec!["no model `nothing`", "camelid model import"]),

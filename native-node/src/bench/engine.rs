@@ -54,7 +54,8 @@ pub struct EngineReport {
 
 /// Measures; says what it is doing.
 pub fn engine(subject: &Subject, plan: &EnginePlan, progress: &dyn Fn(&str)) -> Result<EngineReport, BenchError> {
-    subject.takes(plan.prefill.max(plan.decode).max(PROMPT + plan.answer as usize) as u64)?;
+    let answer = if plan.jobs > 0 { PROMPT + plan.answer as usize } else { 0 };
+    subject.takes(plan.prefill.max(plan.decode).max(answer) as u64)?;
     let info = subject.package.info();
     let mut open = subject.open()?;
     let engine = &mut *open;
