@@ -10,7 +10,7 @@
 //! mine_to = "7yoG..."                 # the wallet's own address when absent
 //! mining_threads = 0                  # 0: all cores
 //! compute = ["stories260k"]           # models to compute for others: names, roots or files
-//! engine = "auto"                     # auto, cpu or reference: what runs the models
+//! engine = "auto"                     # auto, cpu, reference, wgpu[:ADAPTER][,memory=SIZE]: what runs the models
 //! memory = "4GB"                      # for the keys and values of all answers and checks at once
 //! password_file = "password"          # the wallet's
 //! ```
@@ -383,7 +383,10 @@ mod tests {
             ("api = 'here'", "api: `here` is no address"),
             ("listen = ['somewhere']", "listen: `somewhere` is no network address"),
             ("peers = ['/ip4/1.2.3.4/udp/5']", "peers: "),
-            ("engine = 'abacus'", "engine: `abacus` is no engine: expected auto, cpu or reference"),
+            (
+                "engine = 'abacus'",
+                "engine: `abacus` is no engine: expected auto, cpu, reference, or wgpu[:ADAPTER][,memory=SIZE]",
+            ),
             ("memory = 'all'", "memory: `all` is no amount of memory"),
             ("max_peers = 0", "max_peers: 0 is out of range"),
             ("mine_to = 'x1'", "mine_to: "),

@@ -87,7 +87,10 @@ fn what_this_machine_or_a_model_cannot_bear_is_not_measured() {
     }
     let args = ["bench", "engine", "--engine", "abacus"];
     let error = String::from_utf8(camelid(dir.path(), &args, "").stderr).unwrap();
-    assert!(error.contains("`abacus` is no engine: expected auto, cpu or reference"), "{error}");
+    assert!(
+        error.contains("`abacus` is no engine: expected auto, cpu, reference, or wgpu[:ADAPTER][,memory=SIZE]"),
+        "{error}"
+    );
 }
 
 #[test]

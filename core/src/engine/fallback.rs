@@ -87,6 +87,10 @@ impl Engine for Fallback {
         &self.info
     }
 
+    fn name(&self) -> alloc::string::String {
+        self.engine.name()
+    }
+
     fn open(&mut self) -> Result<SequenceId, EngineError> {
         let inner = match self.engine.open() {
             Err(error @ EngineError::Device(_)) => {

@@ -172,6 +172,10 @@ impl Engine for Wgpu {
         &self.info
     }
 
+    fn name(&self) -> alloc::string::String {
+        alloc::format!("wgpu ({})", self.gpu.adapter().name)
+    }
+
     fn open(&mut self) -> Result<SequenceId, EngineError> {
         Ok(self.open_sequence())
     }

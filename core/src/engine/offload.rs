@@ -73,6 +73,10 @@ impl Engine for Offload {
         self.first.model()
     }
 
+    fn name(&self) -> alloc::string::String {
+        alloc::format!("{}, {} layers of it, and cpu", self.first.name(), self.layers())
+    }
+
     fn open(&mut self) -> Result<SequenceId, EngineError> {
         let id = self.first.open_sequence();
         self.sequences.insert(id, (self.rest.open()?, 0));

@@ -99,7 +99,7 @@ pub struct RunArgs {
     /// A model to compute for others: a name, a root, or a file with its path (repeatable)
     #[arg(long, value_name = "MODEL")]
     pub compute: Vec<String>,
-    /// What runs the models: auto, cpu or reference; all give the same bits [default: auto]
+    /// What runs the models: auto, cpu, reference, or wgpu[:ADAPTER][,memory=SIZE]; all give the same bits [default: auto]
     #[arg(long, value_name = "ENGINE")]
     pub engine: Option<EngineChoice>,
     /// Memory for the keys and values of all answers and checks at once, such as 4GB [default: half of what is free]
@@ -246,7 +246,7 @@ pub struct SubjectArgs {
     /// The model: its name, its root, or its file with the path [default: a random one in SmolLM2-135M's shape]
     #[arg(long)]
     pub model: Option<String>,
-    /// What runs it: auto, cpu or reference
+    /// What runs it: auto, cpu, reference, or wgpu[:ADAPTER][,memory=SIZE]
     #[arg(long, value_name = "ENGINE", default_value_t)]
     pub engine: EngineChoice,
     /// The CPU engine's kernel: avx512, avx2 or portable [default: the fastest]

@@ -36,7 +36,7 @@ use camelid_core::hash::{Hash32, JobId, Txid};
 use camelid_core::job::PeerAddress;
 use camelid_core::keys::{DerivationError, Mnemonic};
 use camelid_core::message::{ChainStatus, Envelope, peer_address};
-use camelid_core::model::Package;
+use camelid_core::model::{EngineError, Package};
 use camelid_core::pool::{JobPool, PoolLimits, ServiceBook, TransactionPool};
 use camelid_core::units::{Height, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -66,6 +66,9 @@ pub enum NodeError {
     /// A model.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// The engine that was asked for.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
     /// The wallet's file.
     #[error(transparent)]
     KeyFile(#[from] KeyFileError),
@@ -285,6 +288,7 @@ pub async fn start(
     let key = network.keypair().public().try_into_ed25519().map_err(|e| NodeError::Config(e.to_string()))?;
     let (internal, reports) = mpsc::unbounded_channel();
     let done = internal.clone();
+    config.engine.check()?;
     let engine = config.engine.clone();
     let open = move |package: &_| engine.open(Arc::clone(package), CpuOptions::default());
     let compute_limits = ComputeLimits { memory: config.memory.unwrap_or_else(Memory::usual), ..Default::default() };

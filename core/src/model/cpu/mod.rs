@@ -11,16 +11,16 @@ mod kernels;
 mod pass;
 mod plan;
 mod prepared;
-mod rest;
 mod read_speed;
+mod rest;
 mod team;
 
 #[cfg(all(test, feature = "import"))]
 mod tests;
 
 pub use kernels::Kernel;
-pub use rest::Rest;
 pub use read_speed::read_speed;
+pub use rest::Rest;
 
 use super::engine::{Engine, EngineError, Feed, Logits, SequenceId, check_batch, fed_tokens};
 use super::package::{ModelInfo, Package};
