@@ -22,8 +22,9 @@ test: setup ## Format, lints, unit, property and end-to-end tests, and the no_st
 test-bits: setup ## The same bits on every engine: 100,000 tokens a kernel against the reference
 	@sh scripts/test-bits.sh
 
-test-gpu: setup ## The same bits on the GPU (or lavapipe): 10,000 tokens against the reference
+test-gpu: setup ## The same bits on the GPU (or lavapipe): 10,000 tokens natively, and on a browser's WebGPU
 	@sh scripts/test-gpu.sh
+	@sh scripts/test-gpu-browser.sh
 
 test-browser: setup ## The tests in Chromium alone: the same bits, checks of answers (the first run builds for minutes)
 	@sh scripts/test-browser.sh

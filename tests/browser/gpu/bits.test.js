@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { start, vectors } from '../harness/index.js';
 
 const { cases } = JSON.parse(readFileSync(join(vectors(), 'cases.json')));
-const most = Number(process.env.CAMELID_GPU_BROWSER_CASES ?? 4);
+const most = Number(process.env.CAMELID_GPU_BROWSER_CASES ?? 2);
 let harness;
 let compared = 0;
 let adapter = 'no adapter';
