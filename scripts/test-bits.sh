@@ -3,4 +3,4 @@
 . "$(dirname "$0")/env.sh"
 export CAMELID_BITS_TOKENS="${CAMELID_BITS_TOKENS:-100000}"
 say "comparing $CAMELID_BITS_TOKENS tokens on each kernel with the reference engine"
-cargo test --locked -p camelid-core --features "$(sh scripts/features.sh)" --test bits -- --nocapture
+cargo test --locked --workspace --features "$(sh scripts/features.sh)" --test bits -- --nocapture

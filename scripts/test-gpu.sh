@@ -5,6 +5,6 @@
 . scripts/vulkan.sh
 export CAMELID_GPU_TOKENS="${CAMELID_GPU_TOKENS:-10000}"
 say "comparing $CAMELID_GPU_TOKENS tokens on the GPU with the reference engine"
-cargo test --locked -p camelid-core --features "$(sh scripts/features.sh)" --test bits_gpu -- --nocapture
-cargo test --locked -p camelid-core --features "$(sh scripts/features.sh)" --lib engine::
-cargo test --locked -p camelid-node --features "$(sh scripts/features.sh)" --lib engines::
+cargo test --locked --workspace --features "$(sh scripts/features.sh)" --test bits_gpu -- --nocapture
+cargo test --locked --workspace --features "$(sh scripts/features.sh)" --lib engine::
+cargo test --locked --workspace --features "$(sh scripts/features.sh)" --lib engines::
