@@ -14,13 +14,17 @@ type Line = [u8; 64];
 /// Bytes a second that threads can read from memory, a part each: the best of several ways, each tried several times.
 /// The parts together should be more than any cache holds, and written before: what never was has no memory of its own.
 pub fn read_speed(parts: &[impl AsRef<[u8]>]) -> f64 {
-    let parts: Vec<&[Line]> = parts.iter().map(|part| part.as_ref().as_chunks().0).collect();
+    measure(&parts.iter().map(|part| part.as_ref().as_chunks().0).collect::<Vec<_>>())
+}
+
+/// Not generic: compiled here, with core's optimisation, and not where it is called.
+fn measure(parts: &[&[Line]]) -> f64 {
     let bytes = parts.iter().map(|part| size_of_val(*part)).sum::<usize>() as f64;
     let ways: [fn(&[Line]) -> u8; 4] = [read::<1, 0>, read::<1, 8192>, read::<4, 0>, read::<4, 8192>];
     let time = |way: fn(&[Line]) -> u8| {
         let start = Instant::now();
         std::thread::scope(|scope| {
-            for part in &parts {
+            for part in parts {
                 scope.spawn(move || black_box(way(black_box(part))));
             }
         });
