@@ -6,5 +6,4 @@
 export CAMELID_GPU_TOKENS="${CAMELID_GPU_TOKENS:-10000}"
 say "comparing $CAMELID_GPU_TOKENS tokens on the GPU with the reference engine"
 cargo test --locked --workspace --features "$(sh scripts/features.sh)" --test bits_gpu -- --nocapture
-cargo test --locked --workspace --features "$(sh scripts/features.sh)" --lib engine::
-cargo test --locked --workspace --features "$(sh scripts/features.sh)" --lib engines::
+cargo test --locked --workspace --features "$(sh scripts/features.sh)" --lib -- engine:: engines::

@@ -1,9 +1,9 @@
 //! `camelid bench engine`: tokens a second, as llama.cpp's `llama-bench` counts them, and what is left of memory's speed.
 
 use super::batch::{self, BatchReport};
+use super::memory::read_speed;
 use super::{BenchError, PROMPT, Subject};
 use crate::weights::Weights;
-use camelid_core::model::cpu::read_speed;
 use camelid_core::model::{Engine, EngineError, Feed, Want};
 use serde::Serialize;
 use std::hint::black_box;

@@ -2,6 +2,7 @@
 
 mod batch;
 mod engine;
+mod memory;
 mod plot;
 mod rastic;
 

@@ -11,7 +11,7 @@ mod kernels;
 mod pass;
 mod plan;
 mod prepared;
-mod read_speed;
+mod readings;
 mod rest;
 mod team;
 
@@ -19,7 +19,7 @@ mod team;
 mod tests;
 
 pub use kernels::Kernel;
-pub use read_speed::read_speed;
+pub use readings::READINGS;
 pub use rest::Rest;
 
 use super::engine::{Engine, EngineError, Feed, Logits, SequenceId, check_batch, fed_tokens};
