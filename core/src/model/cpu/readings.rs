@@ -6,8 +6,9 @@ use super::kernels::prefetch;
 type Line = [u8; 64];
 
 /// Each reads all of a slice but the rest that is no whole line, and gives the OR of it: as one stream or as four side
-/// by side, with and without asking memory ahead. Which is fastest depends on the machine.
-pub const READINGS: [fn(&[u8]) -> u8; 4] = [read::<1, 0>, read::<1, 8192>, read::<4, 0>, read::<4, 8192>];
+/// by side, with and without asking memory ahead. Which is fastest depends on the machine. A static, not a constant: so
+/// they are compiled here, with core's optimisation, and not where they are used.
+pub static READINGS: [fn(&[u8]) -> u8; 4] = [read::<1, 0>, read::<1, 8192>, read::<4, 0>, read::<4, 8192>];
 
 /// Reads as so many streams, and asks memory so many bytes ahead (0: leaves that to the processor).
 fn read<const STREAMS: usize, const AHEAD: usize>(memory: &[u8]) -> u8 {
