@@ -17,6 +17,4 @@
     say "measuring; other work on this machine spoils it"
 } >&2
 export CAMELID_WEB="$CARGO_TARGET_DIR/web"
-# BENCH_WITH: a command to run it under, on a machine that is shared.
-# shellcheck disable=SC2086
-${BENCH_WITH:-} node tests/browser/bench.js "$CARGO_TARGET_DIR/debug/browser-bench" "$CARGO_TARGET_DIR/bench-models" "$@"
+node tests/browser/bench.js "$CARGO_TARGET_DIR/debug/browser-bench" "$CARGO_TARGET_DIR/bench-models" "$@"

@@ -18,9 +18,10 @@ say "tests"
 } | tee "$logs/output"
 status=$(cat "$logs/status")
 
-browser=0
-sh scripts/test-browser.sh > "$logs/browser" 2>&1 || browser=$?
-cat "$logs/browser"
+{
+    sh scripts/test-browser.sh 2>&1 && echo 0 > "$logs/browser-status" || echo "$?" > "$logs/browser-status"
+} | tee "$logs/browser"
+browser=$(cat "$logs/browser-status")
 
 std=0
 sh scripts/no-std.sh || std=$?

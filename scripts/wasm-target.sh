@@ -44,3 +44,19 @@ else
         RUSTC="$debian_rust/rustc" CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER="$wasm_linker" cargo "$@"
     }
 fi
+
+# `wasm_module MADE BINDGEN MANIFEST OUT OPTIMISE`: turns cargo's module into what browsers load, in OUT: MANIFEST's program
+# BINDGEN writes the JavaScript, wasm-opt makes the module small or fast. Nothing to do if OUT is newer.
+wasm_module() {
+    [ ! "$4/complete" -nt "$1" ] || return 0
+    CARGO_TARGET_DIR="$CARGO_TARGET_DIR/bindgen" cargo build --locked --manifest-path "$3"
+    rm -rf "$4" && mkdir -p "$4"
+    "$CARGO_TARGET_DIR/bindgen/debug/$2" "$1" "$4"
+    module="$4/$(basename "$1" .wasm)_bg.wasm"
+    node web-client/node_modules/binaryen/bin/wasm-opt "$5" --enable-simd --enable-bulk-memory --enable-sign-ext \
+        --enable-nontrapping-float-to-int --enable-mutable-globals --enable-reference-types --enable-multivalue \
+        "$module" -o "$module.small"
+    mv "$module.small" "$module"
+    : > "$4/complete"
+    say "built $module: $(wc -c < "$module") B, compressed $(gzip -9 -c "$module" | wc -c) B"
+}

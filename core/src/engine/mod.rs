@@ -26,8 +26,7 @@ pub use fallback::{Fallback, Spare};
 #[cfg(all(feature = "cpu", not(target_family = "wasm")))]
 pub use offload::{Offload, open};
 
-use crate::model::arithmetic::linear;
-use crate::model::engine::{FedToken, check_batch, fed_tokens};
+use crate::model::engine::{FedToken, check_batch, embed, fed_tokens};
 use crate::model::package::{ModelInfo, Package};
 use crate::model::{Engine, EngineError, Feed, Logits, SequenceId};
 use alloc::collections::BTreeMap;
@@ -152,15 +151,10 @@ impl Wgpu {
 
     /// The tokens' embeddings, with learned positions.
     fn residual(&self, block: &[FedToken]) -> Vec<i32> {
-        let (manifest, embedding) = (self.package.manifest(), self.package.embedding());
-        let dim = manifest.dim as usize;
+        let dim = self.package.manifest().dim as usize;
         let mut residual = vec![0; block.len() * dim];
         for (x, t) in residual.chunks_exact_mut(dim).zip(block) {
-            linear::embed(&embedding, t.id, manifest.residual_fraction as i32, x);
-            let learned = self.package.position(t.position).as_chunks::<4>().0;
-            for (x, p) in x.iter_mut().zip(learned) {
-                *x = x.saturating_add(i32::from_le_bytes(*p));
-            }
+            embed(&self.package, t, x);
         }
         residual
     }

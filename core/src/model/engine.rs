@@ -1,6 +1,7 @@
 //! What every engine does, in the same bits.
 
-use super::package::ModelInfo;
+use super::arithmetic::linear;
+use super::package::{ModelInfo, Package};
 use crate::units::TokenId;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -191,4 +192,14 @@ pub(crate) fn fed_tokens(
         }));
     }
     tokens
+}
+
+/// A token's row of the embedding, with its learned position where the model has those: where its residual stream
+/// starts. `x` has the model's width.
+pub(crate) fn embed(package: &Package, token: &FedToken, x: &mut [i32]) {
+    linear::embed(&package.embedding(), token.id, package.manifest().residual_fraction as i32, x);
+    let learned = package.position(token.position).as_chunks::<4>().0;
+    for (x, p) in x.iter_mut().zip(learned) {
+        *x = x.saturating_add(i32::from_le_bytes(*p));
+    }
 }

@@ -2,7 +2,7 @@
 //! a block of tokens at a time.
 
 use super::arithmetic::{self, FRACTION, activation, attention, linear, norm, residual};
-use super::engine::{Engine, EngineError, FedToken, Feed, Logits, SequenceId, check_batch, fed_tokens};
+use super::engine::{Engine, EngineError, FedToken, Feed, Logits, SequenceId, check_batch, embed, fed_tokens};
 use super::package::{Layer, Manifest, Matrix, MlpKind, ModelInfo, Norm, NormKind, Package};
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -117,16 +117,11 @@ impl Activation {
 impl<'a> Pass<'a> {
     fn new(package: &'a Package, tokens: &'a [FedToken]) -> Self {
         let manifest = package.manifest();
-        let embedding = package.embedding();
         let residual = tokens
             .iter()
             .map(|t| {
                 let mut x = vec![0; manifest.dim as usize];
-                linear::embed(&embedding, t.id, manifest.residual_fraction as i32, &mut x);
-                let learned = package.position(t.position).as_chunks::<4>().0;
-                for (x, p) in x.iter_mut().zip(learned) {
-                    *x = x.saturating_add(i32::from_le_bytes(*p));
-                }
+                embed(package, t, &mut x);
                 x
             })
             .collect();

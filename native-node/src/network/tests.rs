@@ -151,8 +151,9 @@ async fn two_nodes_meet_gossip_and_ask() {
 async fn three_nodes_in_a_row_pass_on_only_what_was_validated() {
     let a = node(&[]).await;
     let mut b = node(&[&a]).await;
-    let mut c = node(&[&b]).await;
+    // One after the other: waiting for one peer passes over the other's event.
     b.connected_to(&a).await;
+    let mut c = node(&[&b]).await;
     b.connected_to(&c).await;
     c.connected_to(&b).await;
     // Nothing that B has not accepted reaches C, however often A says it.

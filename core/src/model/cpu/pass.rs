@@ -9,8 +9,8 @@ use super::plan::Plan;
 use super::prepared::{Beside, BesideLayer};
 use super::team::{Barrier, Board};
 use super::{BLOCK, Cpu};
-use crate::model::arithmetic::{self, FRACTION, attention, linear, residual};
-use crate::model::engine::FedToken;
+use crate::model::arithmetic::{self, FRACTION, attention, residual};
+use crate::model::engine::{FedToken, embed};
 use crate::model::package::{Layer, Manifest, Matrix, MlpKind, Norm, NormKind, Package};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -207,18 +207,13 @@ impl<'a> Member<'a> {
     {
         let all = self.team.members == 1 || tokens.len() == 1;
         let own = if all { 0..tokens.len() } else { split(tokens.len(), self.team.members, self.index) };
-        let embedding = self.package.embedding();
         let dim = self.manifest.dim as usize;
         let start = |(i, t): (usize, &FedToken)| {
             if let Some(x) = given.and_then(|x| x.get((own.start + i) * dim..)?.get(..dim)) {
                 return x.to_vec();
             }
-            let mut x = vec![0; self.manifest.dim as usize];
-            linear::embed(&embedding, t.id, self.manifest.residual_fraction as i32, &mut x);
-            let learned = self.package.position(t.position).as_chunks::<4>().0;
-            for (x, p) in x.iter_mut().zip(learned) {
-                *x = x.saturating_add(i32::from_le_bytes(*p));
-            }
+            let mut x = vec![0; dim];
+            embed(self.package, t, &mut x);
             x
         };
         let sequences = tokens.iter().filter_map(|t| self.team.engine.sequences.get(&t.sequence)).collect();
