@@ -9,6 +9,10 @@ mod drivers;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
+mod avx2_elements;
+#[cfg(target_arch = "x86_64")]
+mod avx2_panels;
+#[cfg(target_arch = "x86_64")]
 mod avx512;
 #[cfg(target_arch = "x86_64")]
 mod avx512_attention;
@@ -181,9 +185,14 @@ impl Kernel {
     pub(super) fn multiply(self, product: &Product<'_>, outputs: &mut [&mut [i32]]) {
         assert!(outputs.len() == product.inputs.len() && outputs.iter().all(|o| o.len() == product.rows.len()));
         #[cfg(target_arch = "x86_64")]
-        if self.0 == Level::Avx512Vnni && product.inputs.len() >= avx512_panels::MIN_INPUTS {
+        match (self.0, product.inputs.len()) {
             // SAFETY: a `Kernel` of this level is only made where its instructions were found.
-            return unsafe { avx512_panels::multiply(product, outputs) };
+            (Level::Avx512Vnni, avx512_panels::MIN_INPUTS..) => {
+                return unsafe { avx512_panels::multiply(product, outputs) };
+            }
+            // SAFETY: as above.
+            (Level::Avx2, avx2_panels::MIN_INPUTS..) => return unsafe { avx2_panels::multiply(product, outputs) },
+            _ => {}
         }
         dispatch!(self, multiply(product, outputs))
     }
