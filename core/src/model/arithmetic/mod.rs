@@ -54,6 +54,15 @@ pub fn bit_length(v: &[i32]) -> u32 {
     32 - v.iter().fold(0, |bits, x| bits | x.unsigned_abs()).leading_zeros()
 }
 
+/// [`round_shift`] of each, by less than 32. All of them alike: the compiler makes vector instructions of it.
+#[inline]
+pub fn shift_all(v: &mut [i32], shift: u32) {
+    let Some(before) = shift.checked_sub(1) else { return };
+    for v in v {
+        *v = (*v >> shift).wrapping_add((*v >> before) & 1);
+    }
+}
+
 /// Dynamic int16: one power of two for the whole vector. Gives the new fraction.
 ///
 /// With b the vector's bit length and s = max(0, b - 15): `out = saturate16(round_shift(v, s))`, fraction
@@ -61,8 +70,13 @@ pub fn bit_length(v: &[i32]) -> u32 {
 #[inline]
 pub fn block_float(v: &[i32], fraction: i32, out: &mut [i16]) -> i32 {
     let shift = bit_length(v).saturating_sub(15);
-    for (o, x) in out.iter_mut().zip(v) {
-        *o = saturate16(round_shift(*x as i64, shift) as i32);
+    match shift.checked_sub(1) {
+        None => out.iter_mut().zip(v).for_each(|(o, x)| *o = saturate16(*x)),
+        Some(before) => {
+            for (o, x) in out.iter_mut().zip(v) {
+                *o = saturate16((*x >> shift).wrapping_add((*x >> before) & 1));
+            }
+        }
     }
     fraction - shift as i32
 }

@@ -1,6 +1,6 @@
 //! RMSNorm and LayerNorm.
 
-use super::{bit_length, rescale, round_shift};
+use super::{bit_length, saturate, shift_all};
 use crate::model::package::Norm;
 
 /// The largest magnitude of a gain.
@@ -40,9 +40,7 @@ pub fn inverse_root(s: u64) -> (u32, u32) {
 #[inline]
 pub fn normalise(x: &mut [i32], norm: &Norm, epsilon: u64) -> i32 {
     let shift = bit_length(x).saturating_sub(INPUT_BITS);
-    for v in x.iter_mut() {
-        *v = round_shift(*v as i64, shift) as i32;
-    }
+    shift_all(x, shift);
     // At most 2^15 squares of 2^46, and an epsilon below 2^60: below 2^62.
     let squares: u64 = x.iter().fold(0, |sum, v| {
         // Wrapping, here and below, spares checks that would keep the compiler from using vector instructions.
@@ -50,12 +48,16 @@ pub fn normalise(x: &mut [i32], norm: &Norm, epsilon: u64) -> i32 {
         u64::wrapping_add(sum, v.wrapping_mul(v) as u64)
     });
     let (m, e) = inverse_root(squares + (epsilon >> (2 * shift)).max(u64::from(squares == 0)));
-    for (i, v) in x.iter_mut().enumerate() {
+    // e is 31 at least, so both shifts go to the right; no step comes near an i64's end, so a half is added before.
+    let half = 1i64 << (e - 31);
+    for (v, gain) in x.iter_mut().zip(&norm.gain) {
         // |v| <= 2^23 and m < 2^32; v is at most the root, so the unit vector stays within 2^30 and a bit.
-        let unit = rescale((*v as i64).wrapping_mul(m as i64), e as i32 - 30);
-        let gain = norm.gain.get(i).copied().unwrap_or(0);
-        let bias = norm.bias.get(i).copied().unwrap_or(0);
-        *v = rescale((unit as i64).wrapping_mul(gain as i64), 24).saturating_add(bias);
+        let unit = (*v as i64).wrapping_mul(m as i64).wrapping_add(half) >> (e - 30);
+        let scaled = (unit as i32 as i64).wrapping_mul(*gain as i64);
+        *v = saturate(scaled.wrapping_add(1 << 23) >> 24);
+    }
+    for (v, bias) in x.iter_mut().zip(&norm.bias) {
+        *v = v.saturating_add(*bias);
     }
     norm.fraction as i32 + 6
 }

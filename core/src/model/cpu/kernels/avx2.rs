@@ -55,17 +55,29 @@ fn total(v: __m256i) -> i64 {
 #[inline]
 #[target_feature(enable = "avx2")]
 fn tile<const R: usize, const T: usize>(p: &Product<'_>, row: usize, inputs: [&Input; T]) -> [[i64; R]; T] {
-    let rows: [&[u8]; R] = core::array::from_fn(|r| p.matrix.row(row + r));
+    // Loops rather than `map`, whose closures are not always compiled into their place. All slices are as long as the loop
+    // over the steps: its bounds are checked once, where they are cut.
+    let mut rows: [&[u8]; R] = [&[]; R];
+    for r in 0..R {
+        rows[r] = p.matrix.row(row + r);
+    }
     let mut sums = [[0i64; R]; T];
     for start in (0..p.matrix.cols).step_by(RUN) {
         let end = p.matrix.cols.min(start + RUN);
-        let weights = rows.map(|row| row[start..end].as_chunks::<16>());
-        let x = inputs.map(|x| x.values[start..end.next_multiple_of(16)].as_chunks::<16>().0);
-        let mut lanes = [[_mm256_setzero_si256(); R]; T];
         let steps = (end - start) / 16;
-        // All as long as the loop: its bounds are then checked once, here.
-        let w_at = weights.map(|w| w.0[..steps].as_ptr());
-        let x_at = x.map(|x| x[..steps].as_ptr());
+        let mut weights = [(&[][..], &[][..]); R];
+        let mut w_at = [core::ptr::null(); R];
+        for r in 0..R {
+            weights[r] = rows[r][start..end].as_chunks::<16>();
+            w_at[r] = weights[r].0[..steps].as_ptr();
+        }
+        let mut x = [&[][..]; T];
+        let mut x_at = [core::ptr::null(); T];
+        for t in 0..T {
+            x[t] = inputs[t].values[start..end.next_multiple_of(16)].as_chunks::<16>().0;
+            x_at[t] = x[t][..steps].as_ptr();
+        }
+        let mut lanes = [[_mm256_setzero_si256(); R]; T];
         for i in 0..steps {
             // Rows are short, and four of them read side by side are no pattern that a processor foresees. It fetches 64
             // bytes at a time: a row's turn comes every fourth step.
