@@ -58,8 +58,8 @@ fn tile<const R: usize, const T: usize>(p: &Product<'_>, row: usize, inputs: [&I
     // Loops rather than `map`, whose closures are not always compiled into their place. All slices are as long as the loop
     // over the steps: its bounds are checked once, where they are cut.
     let mut rows: [&[u8]; R] = [&[]; R];
-    for r in 0..R {
-        rows[r] = p.matrix.row(row + r);
+    for (r, bytes) in rows.iter_mut().enumerate() {
+        *bytes = p.matrix.row(row + r);
     }
     let mut sums = [[0i64; R]; T];
     for start in (0..p.matrix.cols).step_by(RUN) {
