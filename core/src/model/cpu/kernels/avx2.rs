@@ -51,15 +51,58 @@ fn total(v: __m256i) -> i64 {
     _mm_cvtsi128_si64(two).wrapping_add(_mm_extract_epi64::<1>(two))
 }
 
+/// Rows far apart that are read side by side where one input is all there is. Memory then decides, and a processor asks
+/// it ahead once for each place that is read on and on.
+const STREAMS: usize = 8;
+
+/// One input times rows that lie far apart.
+#[target_feature(enable = "avx2")]
+pub(super) fn streams(p: &Product<'_>, input: &Input, out: &mut [i32]) {
+    let (start, apart) = (p.rows.start, p.rows.len() / STREAMS);
+    let mut sums = [[0; drivers::ROWS]; STREAMS];
+    for first in (0..apart).step_by(drivers::ROWS) {
+        let count = drivers::ROWS.min(apart - first);
+        for i in 0..count {
+            let mut rows = [start + first + i; STREAMS];
+            for (r, row) in rows.iter_mut().enumerate() {
+                *row += r * apart;
+            }
+            let [tile] = dots(p, rows, [input]);
+            for (sums, sum) in sums.iter_mut().zip(tile) {
+                sums[i] = sum;
+            }
+        }
+        for (r, sums) in sums.iter().enumerate() {
+            let at = r * apart + first;
+            requantise(p, start + at, &sums[..count], input.fraction, &mut out[at..at + count]);
+        }
+    }
+    for (i, out) in out.iter_mut().enumerate().skip(STREAMS * apart) {
+        let [sum] = dots(p, [start + i], [input]);
+        requantise(p, start + i, &sum, input.fraction, core::slice::from_mut(out));
+    }
+}
+
 /// The exact sums of rows from `row` on for some inputs.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn tile<const R: usize, const T: usize>(p: &Product<'_>, row: usize, inputs: [&Input; T]) -> [[i64; R]; T] {
+    let mut rows = [row; R];
+    for (r, row) in rows.iter_mut().enumerate() {
+        *row += r;
+    }
+    dots(p, rows, inputs)
+}
+
+/// The exact sums of some rows for some inputs.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn dots<const R: usize, const T: usize>(p: &Product<'_>, which: [usize; R], inputs: [&Input; T]) -> [[i64; R]; T] {
     // Loops rather than `map`, whose closures are not always compiled into their place. All slices are as long as the loop
     // over the steps: its bounds are checked once, where they are cut.
     let mut rows: [&[u8]; R] = [&[]; R];
-    for (r, bytes) in rows.iter_mut().enumerate() {
-        *bytes = p.matrix.row(row + r);
+    for (bytes, row) in rows.iter_mut().zip(which) {
+        *bytes = p.matrix.row(row);
     }
     let mut sums = [[0i64; R]; T];
     for start in (0..p.matrix.cols).step_by(RUN) {
@@ -79,9 +122,11 @@ fn tile<const R: usize, const T: usize>(p: &Product<'_>, row: usize, inputs: [&I
         }
         let mut lanes = [[_mm256_setzero_si256(); R]; T];
         for i in 0..steps {
-            // Rows are short, and four of them read side by side are no pattern that a processor foresees. It fetches 64
+            // Four short rows side by side are no pattern that a processor foresees; those far apart are. It fetches 64
             // bytes at a time: a row's turn comes every fourth step.
-            _mm_prefetch::<_MM_HINT_T0>(w_at[i % R].wrapping_add(i + AHEAD).cast());
+            if R == 4 {
+                _mm_prefetch::<_MM_HINT_T0>(w_at[i % R].wrapping_add(i + AHEAD).cast());
+            }
             let mut w = [_mm256_setzero_si256(); R];
             for r in 0..R {
                 // SAFETY: each slice was just cut to `steps` blocks of 16 bytes, and i is below that.

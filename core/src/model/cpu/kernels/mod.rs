@@ -191,6 +191,8 @@ impl Kernel {
                 return unsafe { avx512_panels::multiply(product, outputs) };
             }
             // SAFETY: as above.
+            (Level::Avx2, 1) => return unsafe { avx2::streams(product, product.inputs[0], outputs[0]) },
+            // SAFETY: as above.
             (Level::Avx2, avx2_panels::MIN_INPUTS..) => return unsafe { avx2_panels::multiply(product, outputs) },
             _ => {}
         }
