@@ -13,7 +13,7 @@ done
 
 # A Vulkan driver for the tests of the GPU engine: where there is none, lavapipe, which is a program on the processor.
 # Without any those tests are reported as skipped.
-if ! ls /usr/share/vulkan/icd.d/*.json /etc/vulkan/icd.d/*.json >/dev/null 2>&1 && [ "$(uname -s)" = Linux ]; then
+if [ -z "$(find /usr/share/vulkan/icd.d /etc/vulkan/icd.d -name '*.json' 2>/dev/null)" ] && [ "$(uname -s)" = Linux ]; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
         say "installing lavapipe (apt-get install mesa-vulkan-drivers libvulkan1)"
         { apt-get update -qq && apt-get install -y -qq --no-install-recommends mesa-vulkan-drivers libvulkan1; } >/dev/null ||
