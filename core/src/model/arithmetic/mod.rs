@@ -54,13 +54,11 @@ pub fn bit_length(v: &[i32]) -> u32 {
     32 - v.iter().fold(0, |bits, x| bits | x.unsigned_abs()).leading_zeros()
 }
 
-/// [`round_shift`] of each, by less than 32. All of them alike: the compiler makes vector instructions of it.
-#[inline]
-pub fn shift_all(v: &mut [i32], shift: u32) {
-    let Some(before) = shift.checked_sub(1) else { return };
-    for v in v {
-        *v = (*v >> shift).wrapping_add((*v >> before) & 1);
-    }
+/// [`round_shift`] of an i32 by at most 31, without a branch: in a loop the compiler makes vector instructions of it.
+#[inline(always)]
+pub fn round_shift_word(v: i32, shift: u32) -> i32 {
+    // Beyond 0 the half carries one at most: no overflow.
+    (v >> shift).wrapping_add(v >> shift.saturating_sub(1) & i32::from(shift > 0))
 }
 
 /// Dynamic int16: one power of two for the whole vector. Gives the new fraction.
@@ -70,13 +68,8 @@ pub fn shift_all(v: &mut [i32], shift: u32) {
 #[inline]
 pub fn block_float(v: &[i32], fraction: i32, out: &mut [i16]) -> i32 {
     let shift = bit_length(v).saturating_sub(15);
-    match shift.checked_sub(1) {
-        None => out.iter_mut().zip(v).for_each(|(o, x)| *o = saturate16(*x)),
-        Some(before) => {
-            for (o, x) in out.iter_mut().zip(v) {
-                *o = saturate16((*x >> shift).wrapping_add((*x >> before) & 1));
-            }
-        }
+    for (o, x) in out.iter_mut().zip(v) {
+        *o = saturate16(round_shift_word(*x, shift));
     }
     fraction - shift as i32
 }

@@ -1,6 +1,6 @@
 //! RMSNorm and LayerNorm.
 
-use super::{bit_length, saturate, shift_all};
+use super::{bit_length, round_shift_word, saturate};
 use crate::model::package::Norm;
 
 /// The largest magnitude of a gain.
@@ -40,7 +40,9 @@ pub fn inverse_root(s: u64) -> (u32, u32) {
 #[inline]
 pub fn normalise(x: &mut [i32], norm: &Norm, epsilon: u64) -> i32 {
     let shift = bit_length(x).saturating_sub(INPUT_BITS);
-    shift_all(x, shift);
+    for v in x.iter_mut() {
+        *v = round_shift_word(*v, shift);
+    }
     // At most 2^15 squares of 2^46, and an epsilon below 2^60: below 2^62.
     let squares: u64 = x.iter().fold(0, |sum, v| {
         // Wrapping, here and below, spares checks that would keep the compiler from using vector instructions.

@@ -14,6 +14,7 @@ proptest! {
     #[test]
     fn round_shift_is_its_definition(v: i64, shift in 0u32..100) {
         prop_assert_eq!(round_shift(v, shift), rounded(v, shift));
+        prop_assert_eq!(round_shift_word(v as i32, shift % 32) as i64, rounded(v as i32 as i64, shift % 32));
     }
 
     #[test]
@@ -32,8 +33,7 @@ proptest! {
         let shift = (16 - fraction) as u32;
         prop_assert!(shift <= 17);
         for (q, x) in out.iter().zip(&v) {
-            prop_assert!(*q >= -32767);
-            prop_assert!(((*q as i64) << shift).abs_diff(*x as i64) <= (1u64 << shift), "{} {}", q, x);
+            prop_assert_eq!(*q as i64, rounded(*x as i64, shift).clamp(-32767, 32767));
         }
         let used = bit_length(&out.iter().map(|q| *q as i32).collect::<Vec<_>>());
         prop_assert!(shift == 0 || used == 15);
@@ -82,6 +82,30 @@ proptest! {
         let squares: i128 = x.iter().map(|v| *v as i128 * *v as i128).sum();
         let one = 1i128 << 48;
         prop_assert!((squares - one).abs() < one >> 15, "{}", squares);
+    }
+
+    #[test]
+    fn a_norm_is_its_definition(
+        v in prop::collection::vec((any::<i32>(), -(1 << 23)..=1 << 23, any::<i32>()), 1..40), down in 0u32..31,
+        epsilon in 1u64..1 << 60, small in 0u32..60, biased: bool,
+    ) {
+        let x: Vec<i32> = v.iter().map(|v| v.0 >> down).collect();
+        let bias = if biased { v.iter().map(|v| v.2).collect() } else { vec![] };
+        let norm = Norm { fraction: 18, gain: v.iter().map(|v| v.1).collect(), bias };
+        let epsilon = (epsilon >> small).max(1);
+        let mut out = x.clone();
+        norm::normalise(&mut out, &norm, epsilon);
+        let shift = bit_length(&x).saturating_sub(23);
+        let shifted: Vec<i64> = x.iter().map(|v| rounded(*v as i64, shift)).collect();
+        let squares = shifted.iter().map(|v| (v * v) as u64).sum::<u64>();
+        let (m, e) = norm::inverse_root(squares + (epsilon >> (2 * shift)).max(u64::from(squares == 0)));
+        let i32s = |v: i64| v.clamp(i32::MIN as i64, i32::MAX as i64);
+        for (i, v) in shifted.iter().enumerate() {
+            let unit = i32s(rounded(v * m as i64, e - 30));
+            let scaled = i32s(rounded(unit * norm.gain[i] as i64, 24));
+            let expected = i32s(scaled + norm.bias.get(i).copied().unwrap_or(0) as i64);
+            prop_assert_eq!(out[i] as i64, expected);
+        }
     }
 
     #[test]

@@ -10,11 +10,7 @@ use core::arch::x86_64::*;
 #[target_feature(enable = "avx2")]
 pub(super) fn requantise(p: &Product<'_>, first: usize, sums: &[i64], fraction: i32, out: &mut [i32]) {
     let n = sums.len().min(out.len());
-    let (Some(mantissas), Some(shifts)) =
-        (p.matrix.mantissas.get(first..first + n), p.beside.shifts.get(first..first + n))
-    else {
-        return;
-    };
+    let Some((mantissas, shifts)) = p.scales(first..first + n) else { return };
     let fours = sums.as_chunks::<4>().0.iter().zip(mantissas.as_chunks::<4>().0).zip(shifts.as_chunks::<4>().0);
     let mut done = 0;
     for (((sums, mantissas), shifts), out) in fours.zip(out.as_chunks_mut::<4>().0) {

@@ -22,10 +22,7 @@ pub(super) fn requantise(p: &Product<'_>, first: usize, sums: &[i64], fraction: 
 #[inline(always)]
 pub(super) fn round(p: &Product<'_>, first: usize, sums: &[i64], fraction: i32, out: &mut [i32]) {
     let n = sums.len().min(out.len());
-    let rows = first..first + n;
-    let (Some(mantissas), Some(shifts)) = (p.matrix.mantissas.get(rows.clone()), p.beside.shifts.get(rows)) else {
-        return;
-    };
+    let Some((mantissas, shifts)) = p.scales(first..first + n) else { return };
     let (sums, out) = (&sums[..n], &mut out[..n]);
     for i in 0..n {
         let shift = shifts[i].wrapping_add(fraction);

@@ -125,6 +125,14 @@ pub(super) struct Product<'a> {
     pub inputs: &'a [&'a Input],
 }
 
+impl Product<'_> {
+    /// Mantissas and shifts of some rows of the matrix, if it has them.
+    #[inline(always)]
+    fn scales(&self, rows: Range<usize>) -> Option<(&[u16], &[i32])> {
+        Some((self.matrix.mantissas.get(rows.clone())?, self.beside.shifts.get(rows)?))
+    }
+}
+
 /// One query head, rotated.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Query<'a> {
