@@ -189,8 +189,9 @@ mod kernels {
     use super::super::kernels::{Product, QUERIES, Query, Scratch};
     use super::super::prepared::Beside;
     use super::*;
-    use crate::model::arithmetic::{attention, block_float, linear};
-    use crate::model::package::Matrix;
+    use crate::model::arithmetic::{activation, attention, block_float, linear};
+    use crate::model::import::activation_table;
+    use crate::model::package::{ActivationKind, Matrix};
 
     /// Weights and inputs: random, or all at an end of their range.
     fn value(way: u64, i: usize, end: i32) -> i32 {
@@ -243,6 +244,34 @@ mod kernels {
                         assert!(same, "{kernel:?}, {cols} columns, ways {way_w} {way_x}, {n} inputs");
                     }
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn gates_are_exact_within_the_table_and_beyond() {
+        let mut table = activation_table(ActivationKind::Silu);
+        // A last step that shows; the package holds the table, so any is possible.
+        if let Some(last) = table.last_mut() {
+            *last -= 1 << 19;
+        }
+        let end = 1 << 20;
+        let mut values =
+            vec![i32::MIN, i32::MIN + 1, i32::MAX, 0, 1, -1, end - 1, end, end + 1, 1023 - end, -end, -end - 1];
+        // Of every size: few random words lie within the table.
+        values.extend((0..600).map(|i| random(4, i) >> (i % 32)));
+        let ups: Vec<i32> = (0..values.len()).map(|i| random(5, i) >> (i % 7 * 4)).collect();
+        for kernel in Kernel::available() {
+            for start in 0..9 {
+                let (x, ups) = (&values[start..], &ups[start..]);
+                let mut gated = x.to_vec();
+                kernel.gate(&table, &mut gated, ups);
+                let expected: Vec<i32> = x.iter().zip(ups).map(|(x, up)| activation::gated(&table, *x, *up)).collect();
+                assert!(gated == expected, "{kernel:?}, from {start}");
+                let mut plain = x.to_vec();
+                kernel.activate(&table, &mut plain);
+                let expected: Vec<i32> = x.iter().map(|x| activation::activate(&table, *x)).collect();
+                assert!(plain == expected, "{kernel:?}, from {start}");
             }
         }
     }
