@@ -115,9 +115,11 @@ impl Check {
         let (end, want) = if ahead > PREFILL {
             (self.fed + PREFILL, Want::Nothing)
         } else {
-            // What comes before goes with it: the weights are then read once for both. Together they fill whole pieces.
+            // What comes before goes with it: the weights are then read once for both. Together they make pieces of nearly
+            // the same size.
             let run = self.wanted.iter().rev().zip(next..).take_while(|(p, at)| before(**p) == *at).count();
-            let run = run.min(CHECKED - ahead % CHECKED);
+            let piece = (ahead + run).div_ceil((ahead + run).div_ceil(CHECKED)).max(1);
+            let run = run.min(piece - ahead % piece);
             (next + run, Want::Tail(run))
         };
         self.given.get(self.fed..end).map(|tokens| (tokens, want))

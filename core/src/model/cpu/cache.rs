@@ -41,12 +41,24 @@ pub(super) struct HeadCache {
     pub padded: usize,
     pub keys: Vec<i16>,
     pub values: Vec<i16>,
+    /// The largest magnitude of a key's element.
+    pub largest_key: u32,
+    /// The largest magnitude of a value's element.
+    pub largest_value: u32,
     length: usize,
 }
 
 impl HeadCache {
     pub fn new(width: usize) -> Self {
-        HeadCache { width, padded: width.next_multiple_of(LANES), keys: Vec::new(), values: Vec::new(), length: 0 }
+        HeadCache {
+            width,
+            padded: width.next_multiple_of(LANES),
+            keys: Vec::new(),
+            values: Vec::new(),
+            largest_key: 0,
+            largest_value: 0,
+            length: 0,
+        }
     }
 
     /// The next position's key and value.
@@ -65,6 +77,9 @@ impl HeadCache {
         for (to, from) in pairs.zip(value) {
             to[half] = *from;
         }
+        let largest = |v: &[i16]| v.iter().fold(0, |most, v| most.max(v.unsigned_abs())) as u32;
+        self.largest_key = self.largest_key.max(largest(key));
+        self.largest_value = self.largest_value.max(largest(value));
         self.length += 1;
     }
 }

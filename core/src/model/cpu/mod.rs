@@ -33,8 +33,14 @@ use alloc::vec::Vec;
 use cache::Sequence;
 use prepared::Prepared;
 
-/// Tokens that go through the layers together: their activations stay in a core's second cache.
-const BLOCK: usize = 128;
+/// Most tokens that go through the layers together: their activations stay in a core's second cache.
+const BLOCK: usize = 256;
+
+/// Parts for each thread, of the rows of a matrix or the heads: threads are not equally fast, nor always there.
+const PARTS: usize = 4;
+
+/// The same where only one token is computed: memory decides, and likes long rows of reads.
+const PARTS_OF_ONE: usize = 1;
 
 /// Multiply-accumulates that are worth another thread: starting one takes as long as some millions of them.
 const WORK_PER_THREAD: u64 = 4 << 20;

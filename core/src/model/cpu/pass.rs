@@ -1,21 +1,22 @@
 //! One pass of tokens through the layers, by a team of threads.
 //!
 //! A member owns some tokens (their residual streams, norms and int16 vectors; all members compute a single token's,
-//! which spares them a wait), some rows of each matrix, and some heads. What others need it publishes.
+//! which spares them a wait). The rows of each matrix and the heads are cut into parts, which members take as they have time,
+//! and publish.
 
 use super::cache::Sequence;
-use super::kernels::{Input, Kernel, Product, Query, Scratch};
+use super::kernels::{Group, Input, Kernel, Product, Query, Scratch};
 use super::plan::Plan;
 use super::prepared::{Beside, BesideLayer};
 use super::team::{Barrier, Board};
-use super::{BLOCK, Cpu};
+use super::{BLOCK, Cpu, PARTS, PARTS_OF_ONE};
 use crate::model::arithmetic::{self, FRACTION, attention, residual};
 use crate::model::engine::{FedToken, embed};
 use crate::model::package::{Layer, Manifest, Matrix, MlpKind, Norm, NormKind, Package};
 use alloc::vec;
 use alloc::vec::Vec;
 use core::ops::Range;
-use std::sync::{PoisonError, RwLockReadGuard};
+use std::sync::{Mutex, PoisonError, RwLockReadGuard};
 
 /// Where a pass begins other than at the embedding: the layer, and the residual streams of all tokens there.
 type Begin<'a> = Option<(usize, &'a [i32])>;
@@ -23,80 +24,81 @@ type Begin<'a> = Option<(usize, &'a [i32])>;
 /// Runs tokens through the model. The logits of those that want them go to their feed's vector in `logits`.
 pub(super) fn run(engine: &Cpu, tokens: &[FedToken], from: Begin<'_>, logits: &mut [Vec<i32>]) {
     let members = engine.members(tokens.len());
+    let parts = match (members, tokens.len()) {
+        (1, _) => 1,
+        (_, 1) => members * PARTS_OF_ONE,
+        _ => members * PARTS,
+    };
+    // Blocks of nearly the same size.
+    let block = tokens.len().div_ceil(tokens.len().div_ceil(BLOCK).max(1)).max(1);
     let team = Team {
         engine,
         members,
+        parts,
+        block,
         barrier: Barrier::new(members),
-        rows: Board::new(members),
+        rows: Board::new(parts),
         inputs: Board::new(members),
     };
     let team = &team;
-    let mut rows = logit_rows(engine.info.vocabulary as usize, tokens, members, logits).into_iter();
+    let rows = &logit_rows(team, tokens, logits);
     std::thread::scope(|scope| {
         let _place = team.barrier.place();
-        let first = rows.next().unwrap_or_default();
-        for (index, rows) in (1..members).zip(rows) {
+        for index in 1..members {
             scope.spawn(move || {
                 let _place = team.barrier.place();
                 Member::new(team, index).run(tokens, from, rows);
             });
         }
-        Member::new(team, 0).run(tokens, from, first);
+        Member::new(team, 0).run(tokens, from, rows);
     });
 }
 
-/// For each block, the rows of logits that a member writes.
-type LogitRows<'l> = Vec<Vec<&'l mut [i32]>>;
+/// What a part writes of the logits: some of each wanted token's.
+type LogitRows<'l> = Mutex<Vec<&'l mut [i32]>>;
 
-/// Whether the members compute all logits of some tokens each, which spares a copy, or some logits of all tokens
-/// each, which reads the weights once for all members.
-fn logits_by_token(wanted: usize, members: usize) -> bool {
-    members == 1 || wanted >= 16 * members
-}
-
-/// Makes room for the logits, and gives each member the rows that it writes.
-fn logit_rows<'l>(
-    vocabulary: usize,
-    tokens: &[FedToken],
-    members: usize,
-    logits: &'l mut [Vec<i32>],
-) -> Vec<LogitRows<'l>> {
+/// Makes room for the logits, and cuts each token's into parts. For each block: each part's.
+fn logit_rows<'l>(team: &Team<'_>, tokens: &[FedToken], logits: &'l mut [Vec<i32>]) -> Vec<Vec<LogitRows<'l>>> {
+    let (vocabulary, parts) = (team.engine.info.vocabulary as usize, team.parts);
     for (feed, out) in logits.iter_mut().enumerate() {
         let wanted = tokens.iter().filter(|t| t.feed == feed && t.wants_logits).count();
         *out = vec![0; wanted * vocabulary];
     }
     // Tokens come in the order of their feeds.
     let mut rows = logits.iter_mut().flat_map(|out| out.chunks_exact_mut(vocabulary));
-    let mut all: Vec<LogitRows<'l>> = (0..members).map(|_| Vec::new()).collect();
-    for block in tokens.chunks(BLOCK) {
-        let wanted = block.iter().filter(|t| t.wants_logits).count();
-        for (index, own) in all.iter_mut().enumerate() {
-            let share = match logits_by_token(wanted, members) {
-                true => split(wanted, members, index),
-                false if index == 0 => 0..wanted,
-                false => 0..0,
-            };
-            own.push(rows.by_ref().take(share.len()).collect());
+    let block = |block: &[FedToken]| {
+        let mut all: Vec<Vec<&'l mut [i32]>> = (0..parts).map(|_| Vec::new()).collect();
+        for mut row in rows.by_ref().take(block.iter().filter(|t| t.wants_logits).count()) {
+            for (i, part) in all.iter_mut().enumerate() {
+                let (own, rest) = row.split_at_mut(split(vocabulary, parts, i).len());
+                part.push(own);
+                row = rest;
+            }
         }
-    }
-    all
+        all.into_iter().map(Mutex::new).collect()
+    };
+    tokens.chunks(team.block).map(block).collect()
 }
 
 /// What the members share.
 struct Team<'a> {
     engine: &'a Cpu,
     members: usize,
+    /// Into so many parts the rows of a matrix and the heads are cut.
+    parts: usize,
+    /// Tokens that go through the layers together.
+    block: usize,
     barrier: Barrier,
     rows: Board<Vec<i32>>,
     inputs: Board<Vec<Input>>,
 }
 
-/// Part `index` of `n` things among `members`.
-fn split(n: usize, members: usize, index: usize) -> Range<usize> {
-    n * index / members..n * (index + 1) / members
+/// Part `index` of `n` things.
+fn split(n: usize, parts: usize, index: usize) -> Range<usize> {
+    n * index / parts..n * (index + 1) / parts
 }
 
-/// The rows that all members published: each has a part of the rows, token after token.
+/// The rows that were published: each part has some of the rows, token after token.
 struct Rows<'a> {
     parts: Vec<RwLockReadGuard<'a, Vec<i32>>>,
     rows: usize,
@@ -131,11 +133,11 @@ enum Inputs<'a> {
 }
 
 impl Inputs<'_> {
-    fn list(&self) -> Vec<&Input> {
-        match self {
+    fn group(&self, kernel: Kernel) -> Group<'_> {
+        kernel.group(match self {
             Inputs::Own(own) => own.iter().collect(),
             Inputs::All(parts) => parts.iter().flat_map(|part| part.iter()).collect(),
-        }
+        })
     }
 }
 
@@ -187,10 +189,10 @@ impl<'a> Member<'a> {
         }
     }
 
-    fn run(&mut self, tokens: &[FedToken], from: Begin<'_>, logits: LogitRows<'_>) {
+    fn run(&mut self, tokens: &[FedToken], from: Begin<'_>, logits: &[Vec<LogitRows<'_>>]) {
         let dim = self.manifest.dim as usize;
-        for (i, (tokens, logits)) in tokens.chunks(BLOCK).zip(logits).enumerate() {
-            let given = from.and_then(|(_, x)| x.get(i * BLOCK * dim..));
+        for (i, (tokens, logits)) in tokens.chunks(self.team.block).zip(logits).enumerate() {
+            let given = from.and_then(|(_, x)| x.get(i * self.team.block * dim..));
             let mut block = self.block(tokens, given);
             let layers = self.package.layers().zip(&self.team.engine.prepared.layers).enumerate();
             for (index, (layer, beside)) in layers.skip(from.map_or(0, |(first, _)| first)) {
@@ -218,7 +220,7 @@ impl<'a> Member<'a> {
         };
         let sequences = tokens.iter().filter_map(|t| self.team.engine.sequences.get(&t.sequence)).collect();
         let (heads, kv_heads) = (self.manifest.heads as usize, self.manifest.kv_heads as usize);
-        let plan = Plan::new(tokens, heads, kv_heads, self.team.members);
+        let plan = Plan::new(tokens, heads, kv_heads, self.team.parts);
         Block {
             tokens,
             sequences,
@@ -229,10 +231,14 @@ impl<'a> Member<'a> {
         }
     }
 
-    /// Waits for the others' parts of an output with so many rows.
-    fn publish(&mut self, rows: usize) -> Rows<'a> {
-        let page = core::mem::take(&mut self.page);
-        self.page = self.team.rows.publish(self.rows_turn, self.index, page);
+    /// Takes parts as long as there are any, computes their page and publishes it; then waits for the others. `rows` says
+    /// how many rows all parts have.
+    fn publish(&mut self, rows: usize, mut compute: impl FnMut(&mut Self, usize)) -> Rows<'a> {
+        while let Some(part) = self.team.barrier.take(self.team.parts) {
+            compute(self, part);
+            let page = core::mem::take(&mut self.page);
+            self.page = self.team.rows.publish(self.rows_turn, part, page);
+        }
         self.team.barrier.wait();
         let parts = self.team.rows.read(self.rows_turn);
         self.rows_turn += 1;
@@ -255,18 +261,19 @@ impl<'a> Member<'a> {
         self.kernel.normalised(x, norm, self.manifest.norm == NormKind::Layer, self.manifest.epsilon)
     }
 
-    /// This member's rows of a matrix times all inputs, to its page.
-    fn multiply(&mut self, matrix: Matrix<'_>, beside: &Beside, inputs: &Inputs<'_>) {
-        let rows = split(matrix.rows, self.team.members, self.index);
-        let inputs = &inputs.list();
-        multiply(self.kernel, &Product { matrix, beside, rows, inputs }, &mut self.page);
+    /// A matrix times all inputs.
+    fn multiply(&mut self, matrix: Matrix<'_>, beside: &Beside, inputs: &Inputs<'_>) -> Rows<'a> {
+        let inputs = &inputs.group(self.kernel);
+        self.publish(matrix.rows, |member, part| {
+            let rows = split(matrix.rows, member.team.parts, part);
+            multiply(member.kernel, &Product { matrix, beside, rows, inputs }, &mut member.page);
+        })
     }
 
     /// Adds the matrix times the inputs to the residual streams.
     fn add(&mut self, block: &mut Block<'_>, matrix: Matrix<'_>, beside: &Beside, inputs: Inputs<'_>) {
-        self.multiply(matrix, beside, &inputs);
+        let outputs = self.multiply(matrix, beside, &inputs);
         drop(inputs);
-        let outputs = self.publish(matrix.rows);
         for (token, x) in block.own.clone().zip(&mut block.residual) {
             self.memory.clear();
             outputs.copy(token, 0..matrix.rows, &mut self.memory);
@@ -275,17 +282,16 @@ impl<'a> Member<'a> {
     }
 
     fn attention(&mut self, block: &mut Block<'_>, index: usize, layer: &Layer<'_>, beside: &BesideLayer) {
-        let (members, width) = (self.team.members, self.manifest.head_dim as usize);
+        let width = self.manifest.head_dim as usize;
         let (heads, kv_heads) = (self.manifest.heads as usize, self.manifest.kv_heads as usize);
         let own = block.residual.iter().map(|x| self.normalised(x, layer.attention_norm)).collect();
         let inputs = self.share(own, block.all);
-        self.multiply(layer.qkv, &beside.qkv, &inputs);
+        let qkv = self.multiply(layer.qkv, &beside.qkv, &inputs);
         drop(inputs);
-        let qkv = self.publish(layer.qkv.rows);
 
         // All keys and values first: a token then looks back only.
         let mut value = Vec::with_capacity(width);
-        for kv in (self.index..kv_heads).step_by(members) {
+        while let Some(kv) = self.team.barrier.take(kv_heads) {
             for (t, (token, sequence)) in block.tokens.iter().zip(&block.sequences).enumerate() {
                 let (k, v) = ((heads + kv) * width, (heads + kv_heads + kv) * width);
                 qkv.words(t, v..v + width, &mut self.memory, &mut value);
@@ -296,8 +302,34 @@ impl<'a> Member<'a> {
             }
         }
         self.team.barrier.wait();
+        let attended = self.publish(0, |member, part| member.attend(block, part, index, layer, beside, &qkv));
+        drop(qkv);
+        let own = block.own.clone().map(|t| {
+            self.memory.clear();
+            for (part, before) in block.plan.places(t) {
+                self.memory.extend_from_slice(&attended.parts[*part][before * width..(before + 1) * width]);
+            }
+            self.kernel.input(&self.memory, beside.attention_fraction)
+        });
+        let own = own.collect();
+        drop(attended);
+        let inputs = self.share(own, block.all);
+        self.add(block, layer.output, &beside.output, inputs);
+    }
+
+    /// Attention's outputs for a part of the queries, to the page.
+    fn attend(
+        &mut self,
+        block: &Block<'_>,
+        part: usize,
+        index: usize,
+        layer: &Layer<'_>,
+        beside: &BesideLayer,
+        qkv: &Rows<'_>,
+    ) {
+        let width = self.manifest.head_dim as usize;
         self.page.clear();
-        for unit in block.plan.units.iter().skip(self.index).step_by(members) {
+        for unit in block.plan.units.iter().skip(part).step_by(self.team.parts) {
             let mut heads = core::mem::take(&mut self.heads);
             heads.clear();
             for (t, h) in &unit.queries {
@@ -324,39 +356,27 @@ impl<'a> Member<'a> {
             }
             self.heads = heads;
         }
-        drop(qkv);
-        let attended = self.publish(0);
-        let own = block.own.clone().map(|t| {
-            self.memory.clear();
-            for (member, before) in block.plan.places(t) {
-                self.memory.extend_from_slice(&attended.parts[*member][before * width..(before + 1) * width]);
-            }
-            self.kernel.input(&self.memory, beside.attention_fraction)
-        });
-        let own = own.collect();
-        drop(attended);
-        let inputs = self.share(own, block.all);
-        self.add(block, layer.output, &beside.output, inputs);
     }
 
     fn mlp(&mut self, block: &mut Block<'_>, layer: &Layer<'_>, beside: &BesideLayer) {
         let own = block.residual.iter().map(|x| self.normalised(x, layer.mlp_norm)).collect();
         let inputs = self.share(own, block.all);
         let hidden = self.manifest.hidden as usize;
-        let (rows, list) = (split(hidden, self.team.members, self.index), inputs.list());
-        let up = |rows| Product { matrix: layer.up, beside: &beside.up, rows, inputs: &list };
-        let table = self.package.activation();
-        multiply(self.kernel, &up(rows.clone()), &mut self.page);
-        match self.manifest.mlp {
-            MlpKind::Gated => {
-                multiply(self.kernel, &up(rows.start + hidden..rows.end + hidden), &mut self.memory);
-                self.kernel.gate(table, &mut self.page, &self.memory);
+        let (group, table) = (inputs.group(self.kernel), self.package.activation());
+        let rows = self.publish(hidden, |member, part| {
+            let rows = split(hidden, member.team.parts, part);
+            let up = |rows| Product { matrix: layer.up, beside: &beside.up, rows, inputs: &group };
+            multiply(member.kernel, &up(rows.clone()), &mut member.page);
+            match member.manifest.mlp {
+                MlpKind::Gated => {
+                    multiply(member.kernel, &up(rows.start + hidden..rows.end + hidden), &mut member.memory);
+                    member.kernel.gate(table, &mut member.page, &member.memory);
+                }
+                MlpKind::Plain => member.kernel.activate(table, &mut member.page),
             }
-            MlpKind::Plain => self.kernel.activate(table, &mut self.page),
-        }
-        drop(list);
+        });
+        drop(group);
         drop(inputs);
-        let rows = self.publish(hidden);
         let own = block.own.clone().map(|t| {
             self.memory.clear();
             rows.copy(t, 0..hidden, &mut self.memory);
@@ -368,8 +388,8 @@ impl<'a> Member<'a> {
         self.add(block, layer.down, &beside.down, inputs);
     }
 
-    /// Writes this member's rows of the logits.
-    fn logits(&mut self, block: &Block<'_>, mut out: Vec<&mut [i32]>) {
+    /// Writes the logits.
+    fn logits(&mut self, block: &Block<'_>, out: &[LogitRows<'_>]) {
         let wanted = block.tokens.iter().filter(|t| t.wants_logits).count();
         if wanted == 0 {
             return;
@@ -378,19 +398,13 @@ impl<'a> Member<'a> {
         let own = own.map(|(_, x)| self.normalised(x, self.package.final_norm())).collect();
         let inputs = self.share(own, block.all);
         let (matrix, beside) = (self.package.head(), &self.team.engine.prepared.head);
-        if logits_by_token(wanted, self.team.members) {
-            let inputs = &inputs.list()[split(wanted, self.team.members, self.index)];
-            self.kernel.multiply(&Product { matrix, beside, rows: 0..matrix.rows, inputs }, &mut out);
-            return;
+        let inputs = &inputs.group(self.kernel);
+        while let Some(part) = self.team.barrier.take(out.len()) {
+            let rows = split(matrix.rows, out.len(), part);
+            let mut out = out[part].lock().unwrap_or_else(PoisonError::into_inner);
+            self.kernel.multiply(&Product { matrix, beside, rows, inputs }, &mut out);
         }
-        self.multiply(matrix, beside, &inputs);
-        drop(inputs);
-        let rows = self.publish(matrix.rows);
-        for (i, out) in out.into_iter().enumerate() {
-            self.memory.clear();
-            rows.copy(i, 0..matrix.rows, &mut self.memory);
-            out.copy_from_slice(&self.memory);
-        }
+        self.team.barrier.wait();
     }
 }
 

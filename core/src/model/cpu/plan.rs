@@ -1,4 +1,4 @@
-//! Which member of a team attends for which queries, and where the others find what came out.
+//! Which queries are attended for together, and where the members find what came out.
 
 use super::kernels::QUERIES;
 use crate::model::engine::FedToken;
@@ -17,18 +17,18 @@ pub(super) struct Unit {
 /// The same for all layers of a block.
 #[derive(Debug)]
 pub(super) struct Plan {
-    /// Unit i is member i mod `members`'.
+    /// Unit i is in part i mod `parts`.
     pub units: Vec<Unit>,
-    /// For each token and head: its member, and how many queries of that member come before.
+    /// For each token and head: its part, and how many queries of that part come before.
     places: Vec<(usize, usize)>,
     heads: usize,
 }
 
 impl Plan {
-    pub fn new(tokens: &[FedToken], heads: usize, kv_heads: usize, members: usize) -> Self {
+    pub fn new(tokens: &[FedToken], heads: usize, kv_heads: usize, parts: usize) -> Self {
         let group = heads / kv_heads.max(1);
-        // Few queries are spread over all members, even where two then read the same keys.
-        let size = if tokens.len() * kv_heads < 2 * members { 1 } else { QUERIES };
+        // Few queries are spread over all parts, even where two then read the same keys.
+        let size = if tokens.len() * kv_heads < 2 * parts { 1 } else { QUERIES };
         let mut units = Vec::new();
         let mut first = 0;
         for run in tokens.chunk_by(|a, b| a.sequence == b.sequence) {
@@ -39,11 +39,11 @@ impl Plan {
             }
             first += run.len();
         }
-        let (mut places, mut before) = (vec![(0, 0); tokens.len() * heads], vec![0; members]);
-        for (unit, member) in units.iter().zip((0..members).cycle()) {
+        let (mut places, mut before) = (vec![(0, 0); tokens.len() * heads], vec![0; parts]);
+        for (unit, part) in units.iter().zip((0..parts).cycle()) {
             for (t, h) in &unit.queries {
-                places[t * heads + h] = (member, before[member]);
-                before[member] += 1;
+                places[t * heads + h] = (part, before[part]);
+                before[part] += 1;
             }
         }
         Plan { units, places, heads }

@@ -1,5 +1,6 @@
-//! Threads that go through one pass together: in each phase every member computes its part and publishes it, all
-//! wait for each other, then all read all parts.
+//! Threads that go through one pass together: in each phase the members take parts of the work, one after another as
+//! each has time, and publish them; all wait for each other, then all read all parts. So a slow core, or one that the system
+//! takes away for a while, does less and keeps nobody waiting.
 
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -14,6 +15,7 @@ pub(super) struct Barrier {
     members: usize,
     arrived: AtomicUsize,
     round: AtomicUsize,
+    taken: AtomicUsize,
     broken: AtomicBool,
 }
 
@@ -30,7 +32,19 @@ impl Drop for Place<'_> {
 
 impl Barrier {
     pub fn new(members: usize) -> Self {
-        Barrier { members, arrived: AtomicUsize::new(0), round: AtomicUsize::new(0), broken: AtomicBool::new(false) }
+        Barrier {
+            members,
+            arrived: AtomicUsize::new(0),
+            round: AtomicUsize::new(0),
+            taken: AtomicUsize::new(0),
+            broken: AtomicBool::new(false),
+        }
+    }
+
+    /// Takes the next of a phase's `parts`, if one is left. All members ask until none is; the phase ends with
+    /// [`Barrier::wait`].
+    pub fn take(&self, parts: usize) -> Option<usize> {
+        Some(self.taken.fetch_add(1, Ordering::Relaxed)).filter(|part| *part < parts)
     }
 
     /// Takes a member's place.
@@ -44,11 +58,13 @@ impl Barrier {
     /// If another member panicked.
     pub fn wait(&self) {
         if self.members == 1 {
+            self.taken.store(0, Ordering::Relaxed);
             return;
         }
         let round = self.round.load(Ordering::Acquire);
         if self.arrived.fetch_add(1, Ordering::AcqRel) + 1 == self.members {
             self.arrived.store(0, Ordering::Relaxed);
+            self.taken.store(0, Ordering::Relaxed);
             self.round.store(round.wrapping_add(1), Ordering::Release);
             return;
         }
@@ -65,26 +81,26 @@ impl Barrier {
     }
 }
 
-/// What the members publish. Two sets of pages take turns: while a member writes its next page, others may still
-/// read its last one; the barrier after each publication keeps them from falling further behind.
+/// What the members publish, part by part. Two sets of pages take turns: while a member writes a part of the next
+/// publication, others may still read the last one; the barrier after each keeps them from falling further behind.
 #[derive(Debug)]
 pub(super) struct Board<T> {
     sets: [Vec<RwLock<T>>; 2],
 }
 
 impl<T: Default> Board<T> {
-    pub fn new(members: usize) -> Self {
-        let pages = || (0..members).map(|_| RwLock::new(T::default())).collect();
+    pub fn new(parts: usize) -> Self {
+        let pages = || (0..parts).map(|_| RwLock::new(T::default())).collect();
         Board { sets: [pages(), pages()] }
     }
 
-    /// Publishes a member's part in publication `turn`; the page's old content comes back for its memory.
-    pub fn publish(&self, turn: usize, member: usize, part: T) -> T {
-        let mut page = self.sets[turn % 2][member].write().unwrap_or_else(PoisonError::into_inner);
+    /// Publishes part `index` of publication `turn`; the page's old content comes back for its memory.
+    pub fn publish(&self, turn: usize, index: usize, part: T) -> T {
+        let mut page = self.sets[turn % 2][index].write().unwrap_or_else(PoisonError::into_inner);
         core::mem::replace(&mut page, part)
     }
 
-    /// All parts of a publication, in the members' order.
+    /// All parts of a publication, in their order.
     pub fn read(&self, turn: usize) -> Vec<RwLockReadGuard<'_, T>> {
         self.sets[turn % 2].iter().map(|page| page.read().unwrap_or_else(PoisonError::into_inner)).collect()
     }

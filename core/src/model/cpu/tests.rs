@@ -222,7 +222,7 @@ mod kernels {
                 let matrix =
                     Matrix { rows, cols, weights: &weights, mantissas: &mantissas, shifts: &shifts, bias: &bias };
                 let vectors: Vec<Vec<i32>> =
-                    (0..14).map(|t| (0..cols).map(|i| value(way_x, i * (t + 1), 32_767)).collect()).collect();
+                    (0..43).map(|t| (0..cols).map(|i| value(way_x, i * (t + 1), 32_767)).collect()).collect();
                 let expected: Vec<i32> = vectors
                     .iter()
                     .flat_map(|v| {
@@ -235,8 +235,9 @@ mod kernels {
                     let sums = (0..rows).map(|r| matrix.row(r).iter().map(|w| *w as i8 as i32).sum()).collect();
                     let beside = Beside { sums, shifts: shifts.iter().map(|s| *s as i32 - 9).collect() };
                     let inputs: Vec<_> = vectors.iter().map(|v| kernel.input(v, 3)).collect();
-                    for n in if cols > 5000 { &[1, 6, 13][..] } else { &[1, 2, 3, 4, 5, 6, 9, 12, 13, 14] } {
-                        let inputs: Vec<_> = inputs.iter().take(*n).collect();
+                    for n in if cols > 5000 { &[1, 6, 13, 41][..] } else { &[1, 2, 3, 4, 5, 6, 9, 12, 13, 14, 40, 43] }
+                    {
+                        let inputs = kernel.group(inputs.iter().take(*n).collect());
                         let mut out = vec![0; (rows - 1) * n];
                         let product = Product { matrix, beside: &beside, rows: 1..rows, inputs: &inputs };
                         kernel.multiply(&product, &mut out.chunks_exact_mut(rows - 1).collect::<Vec<_>>());
@@ -279,37 +280,54 @@ mod kernels {
     #[test]
     fn attention_is_exact_at_the_ends() {
         for (width, positions) in [(2, 1), (2, 700), (8, 17), (64, 257), (66, 64), (256, 33), (258, 300), (1024, 20)] {
-            for (way_q, way_k, shift) in
-                [(0, 0, 30), (0, 1, 25), (1, 1, 40), (2, 2, 44), (7, 8, 14), (0, 2, 60), (9, 9, -20)]
-            {
-                let row = |way, p: usize| -> Vec<i16> {
-                    (0..width).map(|i| value(way, i * 31 + p * 1009, 32_767) as i16).collect()
+            // Where sums may leave an i32, where they just cannot, and far from it.
+            let ends = [
+                [32_767, 32_767, 32_767],
+                [1024, 32_767, 16_383],
+                [1025, 32_767, 16_384],
+                [90, 3000, 16_383],
+                [500, 50, 300],
+            ];
+            let ways = [
+                (0, 0, 30),
+                (0, 1, 25),
+                (1, 1, 40),
+                (2, 2, 44),
+                (7, 8, 14),
+                (0, 2, 60),
+                (9, 9, -20),
+                (8, 7, 6),
+                (7, 9, 20),
+            ];
+            for ([end_q, end_k, end_v], (way_q, way_k, shift)) in ends.into_iter().flat_map(|e| ways.map(|w| (e, w))) {
+                let row = |way, p: usize, end| -> Vec<i16> {
+                    (0..width).map(|i| value(way, i * 31 + p * 1009, end) as i16).collect()
                 };
                 let mut cache = HeadCache::new(width);
                 // Later positions are there already: a token looks back only.
                 for p in 0..positions + 3 {
-                    cache.push(&row(way_k, p), &row(way_q + 1, p));
+                    cache.push(&row(way_k, p, end_k), &row(way_q + 1, p, end_v));
                 }
                 // Several queries, each with positions and a shift of its own.
                 let heads: Vec<Vec<i16>> =
-                    (0..QUERIES).map(|q| (0..width).map(|i| value(way_q, i + q, 32_767) as i16).collect()).collect();
+                    (0..QUERIES).map(|q| (0..width).map(|i| value(way_q, i + q, end_q) as i16).collect()).collect();
                 let queries: Vec<Query<'_>> = (heads.iter().zip(0..))
                     .map(|(words, q)| Query {
                         words,
                         positions: positions.saturating_sub(q).max(1),
-                        shift: shift + 3 * q as i32,
+                        shift: shift + q as i32,
                     })
                     .collect();
                 let expected: Vec<(u32, Vec<i64>)> = queries
                     .iter()
                     .map(|q| {
-                        let score = |p| attention::score(q.words, &row(way_k, p), q.shift + 16, 0);
+                        let score = |p| attention::score(q.words, &row(way_k, p, end_k), q.shift + 16, 0);
                         let scores: Vec<i32> = (0..q.positions).map(score).collect();
                         let mut weights = Vec::new();
                         let total = attention::softmax(&scores, &mut weights);
                         let mut sums = vec![0; width];
                         for (p, w) in weights.iter().enumerate() {
-                            attention::accumulate(&mut sums, *w, &row(way_q + 1, p));
+                            attention::accumulate(&mut sums, *w, &row(way_q + 1, p, end_v));
                         }
                         (total, sums)
                     })

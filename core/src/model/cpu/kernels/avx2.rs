@@ -2,20 +2,16 @@
 
 use super::avx2_elements::{gate_all, requantise};
 use super::drivers;
-use super::{Input, Product, Query, Scratch};
+use super::{Input, Product};
 use crate::model::arithmetic::activation;
-use crate::model::cpu::cache::{HeadCache, LANES};
+use crate::model::cpu::cache::LANES;
 use crate::model::package::Norm;
 use core::arch::x86_64::*;
 
 /// Columns after which a lane may be full: it takes 2 of 16 terms, and 516 fit.
 const RUN: usize = 4096;
 
-/// Blocks of 16 weights between what is multiplied and what memory is asked for.
-const AHEAD: usize = 512;
-
-drivers!(2, #[target_feature(enable = "avx2")]);
-attention_driver!(#[target_feature(enable = "avx2")]);
+drivers!(#[target_feature(enable = "avx2")]);
 
 #[inline]
 #[target_feature(enable = "avx2")]
@@ -51,47 +47,67 @@ fn total(v: __m256i) -> i64 {
     _mm_cvtsi128_si64(two).wrapping_add(_mm_extract_epi64::<1>(two))
 }
 
-/// Rows far apart that are read side by side where one input is all there is. Memory then decides, and a processor asks
-/// it ahead once for each place that is read on and on.
-const STREAMS: usize = 8;
-
-/// One input times rows that lie far apart.
+/// Rows of a matrix times inputs that are few. Rows that lie far apart are read side by side: memory decides, and a
+/// processor asks it ahead once for each place that is read on and on.
 #[target_feature(enable = "avx2")]
-pub(super) fn streams(p: &Product<'_>, input: &Input, out: &mut [i32]) {
-    let (start, apart) = (p.rows.start, p.rows.len() / STREAMS);
-    let mut sums = [[0; drivers::ROWS]; STREAMS];
-    for first in (0..apart).step_by(drivers::ROWS) {
-        let count = drivers::ROWS.min(apart - first);
-        for i in 0..count {
-            let mut rows = [start + first + i; STREAMS];
-            for (r, row) in rows.iter_mut().enumerate() {
-                *row += r * apart;
-            }
-            let [tile] = dots(p, rows, [input]);
-            for (sums, sum) in sums.iter_mut().zip(tile) {
-                sums[i] = sum;
-            }
-        }
-        for (r, sums) in sums.iter().enumerate() {
-            let at = r * apart + first;
-            requantise(p, start + at, &sums[..count], input.fraction, &mut out[at..at + count]);
-        }
+pub(super) fn multiply(p: &Product<'_>, outputs: &mut [&mut [i32]]) {
+    if let [input] = p.inputs.list[..] {
+        return apart(p, outputs, |rows: [usize; 8], sums| put(dots(p, rows, [input]), sums));
     }
-    for (i, out) in out.iter_mut().enumerate().skip(STREAMS * apart) {
-        let [sum] = dots(p, [start + i], [input]);
-        requantise(p, start + i, &sum, input.fraction, core::slice::from_mut(out));
+    apart(p, outputs, |rows: [usize; 2], sums| {
+        for (inputs, sums) in p.inputs.list.chunks(4).zip(sums.chunks_mut(4)) {
+            match *inputs {
+                [a] => put(dots(p, rows, [a]), sums),
+                [a, b] => put(dots(p, rows, [a, b]), sums),
+                [a, b, c] => put(dots(p, rows, [a, b, c]), sums),
+                [a, b, c, d] => put(dots(p, rows, [a, b, c, d]), sums),
+                _ => {}
+            }
+        }
+    });
+}
+
+#[inline(always)]
+fn put<const R: usize, const T: usize>(tile: [[i64; R]; T], sums: &mut [[i64; R]]) {
+    for (to, from) in sums.iter_mut().zip(tile) {
+        *to = from;
     }
 }
 
-/// The exact sums of rows from `row` on for some inputs.
+/// R rows at a time, as far apart as they can be; `sums` computes the exact sums of some rows for each input.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn tile<const R: usize, const T: usize>(p: &Product<'_>, row: usize, inputs: [&Input; T]) -> [[i64; R]; T] {
-    let mut rows = [row; R];
-    for (r, row) in rows.iter_mut().enumerate() {
-        *row += r;
+fn apart<const R: usize>(p: &Product<'_>, outputs: &mut [&mut [i32]], sums: impl Fn([usize; R], &mut [[i64; R]])) {
+    let (start, apart) = (p.rows.start, p.rows.len() / R);
+    let mut tile = alloc::vec![[0; R]; p.inputs.list.len()];
+    let mut held = alloc::vec![[[0; drivers::ROWS]; R]; p.inputs.list.len()];
+    for first in (0..apart).step_by(drivers::ROWS) {
+        let count = drivers::ROWS.min(apart - first);
+        for i in 0..count {
+            let mut rows = [start + first + i; R];
+            for (r, row) in rows.iter_mut().enumerate() {
+                *row += r * apart;
+            }
+            sums(rows, &mut tile);
+            for (held, tile) in held.iter_mut().zip(&tile) {
+                for r in 0..R {
+                    held[r][i] = tile[r];
+                }
+            }
+        }
+        for ((input, held), out) in p.inputs.list.iter().zip(&held).zip(outputs.iter_mut()) {
+            for (r, held) in held.iter().enumerate() {
+                let at = r * apart + first;
+                requantise(p, start + at, &held[..count], input.fraction, &mut out[at..at + count]);
+            }
+        }
     }
-    dots(p, rows, inputs)
+    for i in R * apart..p.rows.len() {
+        for (input, out) in p.inputs.list.iter().zip(outputs.iter_mut()) {
+            let [sum] = dots(p, [start + i], [input]);
+            requantise(p, start + i, &sum, input.fraction, &mut out[i..i + 1]);
+        }
+    }
 }
 
 /// The exact sums of some rows for some inputs.
@@ -122,11 +138,6 @@ fn dots<const R: usize, const T: usize>(p: &Product<'_>, which: [usize; R], inpu
         }
         let mut lanes = [[_mm256_setzero_si256(); R]; T];
         for i in 0..steps {
-            // Four short rows side by side are no pattern that a processor foresees; those far apart are. It fetches 64
-            // bytes at a time: a row's turn comes every fourth step.
-            if R == 4 {
-                _mm_prefetch::<_MM_HINT_T0>(w_at[i % R].wrapping_add(i + AHEAD).cast());
-            }
             let mut w = [_mm256_setzero_si256(); R];
             for r in 0..R {
                 // SAFETY: each slice was just cut to `steps` blocks of 16 bytes, and i is below that.
@@ -163,7 +174,7 @@ fn dots<const R: usize, const T: usize>(p: &Product<'_>, which: [usize; R], inpu
 /// The exact products of a query with keys, block after block: 16 positions in two vectors.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn scores(low: &[i32], high: &[i32], keys: &[i16], out: &mut [i64]) {
+pub(super) fn scores(low: &[i32], high: &[i32], keys: &[i16], out: &mut [i64]) {
     let block = low.len() * 2 * LANES;
     for (keys, out) in keys.chunks_exact(block).zip(out.chunks_exact_mut(LANES)) {
         let steps = low.chunks(drivers::PAIRS).zip(high.chunks(drivers::PAIRS));
@@ -185,7 +196,7 @@ fn scores(low: &[i32], high: &[i32], keys: &[i16], out: &mut [i64]) {
 /// Adds weights times values, pair of positions after pair, 16 elements at a time.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn weigh(low: &[i32], high: &[i32], values: &[i16], sums: &mut [i64]) {
+pub(super) fn weigh(low: &[i32], high: &[i32], values: &[i16], sums: &mut [i64]) {
     let stride = 2 * sums.len();
     for (i, out) in sums.chunks_exact_mut(LANES).enumerate() {
         let mut lanes = [[_mm256_setzero_si256(); 2]; 2];
@@ -211,5 +222,16 @@ fn add(out: &mut [i64], [low, high]: [[__m256i; 2]; 2], bits: u32) {
         for (o, (l, h)) in out.iter_mut().zip(low.iter().zip(high)) {
             *o = o.wrapping_add(((h as i64) << bits) + *l as i64);
         }
+    }
+}
+
+/// Adds to four sums.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(super) fn more(sums: &mut [i64; 4], lanes: __m128i) {
+    // SAFETY: the array holds the 32 bytes that are read and written; no alignment is asked for.
+    unsafe {
+        let sum = _mm256_add_epi64(_mm256_loadu_si256(sums.as_ptr().cast()), _mm256_cvtepi32_epi64(lanes));
+        _mm256_storeu_si256(sums.as_mut_ptr().cast(), sum);
     }
 }

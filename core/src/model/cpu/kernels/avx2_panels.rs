@@ -1,6 +1,7 @@
 //! Many inputs at once with AVX2: weights are turned into panels in which a vector holds two columns of 8 rows, widened
 //! to int16 once for all inputs, so that a row's sum stays in its lane and needs no adding across lanes.
 
+use super::avx2::more;
 use super::avx2_elements::requantise;
 use super::{Input, Product};
 use alloc::vec::Vec;
@@ -8,7 +9,7 @@ use core::arch::x86_64::*;
 use core::ops::Range;
 
 /// From this many inputs on a panel is worth turning. From 8 on, groups have 4 to 6.
-pub(super) const MIN_INPUTS: usize = 12;
+pub(super) const MIN_INPUTS: usize = 40;
 
 /// Rows of a panel: two vectors.
 const ROWS: usize = 16;
@@ -23,20 +24,18 @@ const RUN: usize = 512;
 #[target_feature(enable = "avx2")]
 pub(super) fn multiply(p: &Product<'_>, outputs: &mut [&mut [i32]]) {
     let cols = p.matrix.cols;
-    // Groups of nearly the same size.
-    let groups = p.inputs.len().div_ceil(TOKENS).max(1);
-    let ends: Vec<usize> = (0..=groups).map(|g| p.inputs.len() * g / groups).collect();
-    let words: Vec<Vec<i32>> = ends.windows(2).map(|g| interleave(&p.inputs[g[0]..g[1]])).collect();
+    let (inputs, words) = (&p.inputs.list, &p.inputs.words);
+    let (ends, pairs) = (ends(inputs.len()), words.len() / inputs.len().max(1));
     let mut panel = Vec::new();
-    let mut sums = alloc::vec![[0i64; ROWS]; p.inputs.len()];
+    let mut sums = alloc::vec![[0i64; ROWS]; inputs.len()];
     for first in p.rows.clone().step_by(ROWS) {
         let rows = first..p.rows.end.min(first + ROWS);
         sums.fill([0; ROWS]);
         for start in (0..cols).step_by(RUN) {
             pack(p, rows.clone(), start..cols.min(start + RUN), &mut panel);
-            for (group, words) in ends.windows(2).zip(&words) {
+            for group in ends.windows(2) {
                 let sums = &mut sums[group[0]..group[1]];
-                let words = &words[start / 2 * sums.len()..];
+                let words = &words[group[0] * pairs + start / 2 * sums.len()..];
                 match sums.len() {
                     4 => add::<4>(words, &panel, sums),
                     5 => add::<5>(words, &panel, sums),
@@ -44,23 +43,33 @@ pub(super) fn multiply(p: &Product<'_>, outputs: &mut [&mut [i32]]) {
                 }
             }
         }
-        for ((input, sums), out) in p.inputs.iter().zip(&sums).zip(outputs.iter_mut()) {
+        for ((input, sums), out) in inputs.iter().zip(&sums).zip(outputs.iter_mut()) {
             let out = &mut out[rows.start - p.rows.start..rows.end - p.rows.start];
             requantise(p, first, &sums[..rows.len()], input.fraction, out);
         }
     }
 }
 
-/// Pairs of columns of the inputs, one input after another.
-fn interleave(inputs: &[&Input]) -> Vec<i32> {
+/// Where groups of inputs end, of nearly the same size.
+fn ends(inputs: usize) -> Vec<usize> {
+    let groups = inputs.div_ceil(TOKENS).max(1);
+    (0..=groups).map(|g| inputs * g / groups).collect()
+}
+
+/// Pairs of columns of the inputs; group after group, in each pair after pair.
+pub(super) fn interleave(inputs: &[&Input]) -> Vec<i32> {
     let pairs = inputs.first().map_or(0, |x| x.values.len() / 2);
-    let mut words = alloc::vec![0; pairs * inputs.len()];
-    for (t, input) in inputs.iter().enumerate() {
-        for (word, [a, b]) in words.iter_mut().skip(t).step_by(inputs.len()).zip(input.values.as_chunks::<2>().0) {
-            *word = (*a as u16 as u32 | (*b as u16 as u32) << 16) as i32;
+    let mut all = alloc::vec![0; pairs * inputs.len()];
+    for group in ends(inputs.len()).windows(2) {
+        let (inputs, words) = (&inputs[group[0]..group[1]], &mut all[group[0] * pairs..group[1] * pairs]);
+        for (t, input) in inputs.iter().enumerate() {
+            let words = words.chunks_exact_mut(inputs.len());
+            for (words, [a, b]) in words.zip(input.values.as_chunks::<2>().0) {
+                words[t] = (*a as u16 as u32 | (*b as u16 as u32) << 16) as i32;
+            }
         }
     }
-    words
+    all
 }
 
 /// Turns some columns of up to 16 rows into a panel; rows and columns that are missing are zero.
@@ -147,16 +156,5 @@ fn add<const T: usize>(words: &[i32], panel: &[[__m256i; 2]], sums: &mut [[i64; 
             more(&mut fours[2 * half], _mm256_castsi256_si128(lanes[half]));
             more(&mut fours[2 * half + 1], _mm256_extracti128_si256::<1>(lanes[half]));
         }
-    }
-}
-
-/// Adds to four sums.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn more(sums: &mut [i64; 4], lanes: __m128i) {
-    // SAFETY: the array holds the 32 bytes that are read and written; no alignment is asked for.
-    unsafe {
-        let sum = _mm256_add_epi64(_mm256_loadu_si256(sums.as_ptr().cast()), _mm256_cvtepi32_epi64(lanes));
-        _mm256_storeu_si256(sums.as_mut_ptr().cast(), sum);
     }
 }

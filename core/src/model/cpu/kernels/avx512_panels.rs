@@ -28,9 +28,9 @@ type Quad = [i32; 2 * TOKENS];
 pub(super) fn multiply(p: &Product<'_>, outputs: &mut [&mut [i32]]) {
     let cols = p.matrix.cols;
     let steps = cols.next_multiple_of(64) / 4;
-    let quads = interleave(p.inputs, steps);
+    let (inputs, quads) = (&p.inputs.list, p.inputs.words.as_chunks().0);
     let mut panel = Vec::new();
-    let mut sums = alloc::vec![[0i64; ROWS]; p.inputs.len().next_multiple_of(TOKENS)];
+    let mut sums = alloc::vec![[0i64; ROWS]; inputs.len().next_multiple_of(TOKENS)];
     for first in p.rows.clone().step_by(ROWS) {
         let rows = first..p.rows.end.min(first + ROWS);
         let mut offset = [0; ROWS];
@@ -49,16 +49,17 @@ pub(super) fn multiply(p: &Product<'_>, outputs: &mut [&mut [i32]]) {
                 add(quads, &panel, ahead.next().unwrap_or(&[]), sums);
             }
         }
-        for ((input, sums), out) in p.inputs.iter().zip(&sums).zip(outputs.iter_mut()) {
+        for ((input, sums), out) in inputs.iter().zip(&sums).zip(outputs.iter_mut()) {
             let out = &mut out[rows.start - p.rows.start..rows.end - p.rows.start];
             requantise(p, first, &sums[..rows.len()], input.fraction, out);
         }
     }
 }
 
-/// The inputs, four and four together; those that are missing are zero.
-fn interleave(inputs: &[&Input], steps: usize) -> Vec<Quad> {
-    let mut quads = alloc::vec![[0; 2 * TOKENS]; inputs.len().div_ceil(TOKENS) * steps];
+/// The inputs' quads, four inputs and four together; those that are missing are zero.
+pub(super) fn interleave(inputs: &[&Input]) -> Vec<i32> {
+    let steps = inputs.first().map_or(0, |x| x.low.len() / 4);
+    let mut quads: Vec<Quad> = alloc::vec![[0; 2 * TOKENS]; inputs.len().div_ceil(TOKENS) * steps];
     for (quads, inputs) in quads.chunks_exact_mut(steps.max(1)).zip(inputs.chunks(TOKENS)) {
         for (t, input) in inputs.iter().enumerate() {
             let columns = input.low.as_chunks::<4>().0.iter().zip(input.high.as_chunks::<4>().0);
@@ -67,7 +68,7 @@ fn interleave(inputs: &[&Input], steps: usize) -> Vec<Quad> {
             }
         }
     }
-    quads
+    quads.into_flattened()
 }
 
 /// Turns some columns of up to 32 rows into a panel; rows and columns that are missing are zero.

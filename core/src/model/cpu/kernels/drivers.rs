@@ -103,14 +103,14 @@ macro_rules! drivers {
 
         $(#[$features])?
         pub(super) fn multiply(p: &Product<'_>, outputs: &mut [&mut [i32]]) {
-            let mut sums = alloc::vec![0i64; p.inputs.len() * drivers::ROWS];
+            let mut sums = alloc::vec![0i64; p.inputs.list.len() * drivers::ROWS];
             for first in p.rows.clone().step_by(drivers::ROWS) {
                 let end = p.rows.end.min(first + drivers::ROWS);
                 let mut row = first;
                 while row < end {
                     let at = row - first;
                     let four = row + 4 <= end;
-                    for (i, group) in p.inputs.chunks($tokens).enumerate() {
+                    for (i, group) in p.inputs.list.chunks($tokens).enumerate() {
                         let sums = &mut sums[i * $tokens * drivers::ROWS + at..];
                         match (four, group) {
                             (true, [a, b, c]) => put(&tile::<4, 3>(p, row, [a, b, c]), sums),
@@ -125,7 +125,7 @@ macro_rules! drivers {
                     row += if four { 4 } else { 1 };
                 }
                 let sums = sums.chunks_exact(drivers::ROWS);
-                for ((input, sums), out) in p.inputs.iter().zip(sums).zip(outputs.iter_mut()) {
+                for ((input, sums), out) in p.inputs.list.iter().zip(sums).zip(outputs.iter_mut()) {
                     let out = &mut out[first - p.rows.start..end - p.rows.start];
                     requantise(p, first, &sums[..end - first], input.fraction, out);
                 }

@@ -9,6 +9,8 @@ mod drivers;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
+mod avx2_attention;
+#[cfg(target_arch = "x86_64")]
 mod avx2_elements;
 #[cfg(target_arch = "x86_64")]
 mod avx2_panels;
@@ -117,12 +119,28 @@ pub(super) struct Input {
     fraction: i32,
 }
 
+/// Inputs that are multiplied together, with many matrices' rows.
+#[derive(Debug)]
+pub(super) struct Group<'a> {
+    list: Vec<&'a Input>,
+    /// Their columns side by side, where they are many and the kernel wants them so.
+    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "no such kernel here"))]
+    words: Vec<i32>,
+}
+
+impl Group<'_> {
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.list.len()
+    }
+}
+
 /// Rows of a matrix times inputs.
 pub(super) struct Product<'a> {
     pub matrix: Matrix<'a>,
     pub beside: &'a Beside,
     pub rows: Range<usize>,
-    pub inputs: &'a [&'a Input],
+    pub inputs: &'a Group<'a>,
 }
 
 impl Product<'_> {
@@ -189,17 +207,28 @@ impl Kernel {
         self.input(&x, fraction)
     }
 
+    /// Inputs, ready to be multiplied with all at once.
+    pub(super) fn group<'a>(self, list: Vec<&'a Input>) -> Group<'a> {
+        let words = match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 if list.len() >= avx2_panels::MIN_INPUTS => avx2_panels::interleave(&list),
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512Vnni if list.len() >= avx512_panels::MIN_INPUTS => avx512_panels::interleave(&list),
+            _ => Vec::new(),
+        };
+        Group { list, words }
+    }
+
     /// The outputs of the product's rows for each of its inputs.
     pub(super) fn multiply(self, product: &Product<'_>, outputs: &mut [&mut [i32]]) {
-        assert!(outputs.len() == product.inputs.len() && outputs.iter().all(|o| o.len() == product.rows.len()));
+        let inputs = product.inputs.list.len();
+        assert!(outputs.len() == inputs && outputs.iter().all(|o| o.len() == product.rows.len()));
         #[cfg(target_arch = "x86_64")]
-        match (self.0, product.inputs.len()) {
+        match (self.0, inputs) {
             // SAFETY: a `Kernel` of this level is only made where its instructions were found.
             (Level::Avx512Vnni, avx512_panels::MIN_INPUTS..) => {
                 return unsafe { avx512_panels::multiply(product, outputs) };
             }
-            // SAFETY: as above.
-            (Level::Avx2, 1) => return unsafe { avx2::streams(product, product.inputs[0], outputs[0]) },
             // SAFETY: as above.
             (Level::Avx2, avx2_panels::MIN_INPUTS..) => return unsafe { avx2_panels::multiply(product, outputs) },
             _ => {}
@@ -225,7 +254,7 @@ impl Kernel {
             Level::Portable => portable::attend(queries, cache, scratch),
             // SAFETY: a `Kernel` of this level is only made where its instructions were found.
             #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => unsafe { avx2::attend(queries, cache, scratch) },
+            Level::Avx2 => unsafe { avx2_attention::attend(queries, cache, scratch) },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
             Level::Avx512Vnni => unsafe { avx512_attention::attend(queries, cache, scratch) },

@@ -46,13 +46,13 @@ const STREAMS: usize = 8;
 
 /// Rows times inputs: three of each at a time just fill sixteen registers.
 pub(super) fn multiply(p: &Product<'_>, outputs: &mut [&mut [i32]]) {
-    if let ([input], [out]) = (p.inputs, &mut *outputs) {
+    if let ([input], [out]) = (&p.inputs.list[..], &mut *outputs) {
         return streams(p, input, out);
     }
     let mut row = p.rows.start;
     while row < p.rows.end {
         let three = row + 3 <= p.rows.end;
-        for (group, outputs) in p.inputs.chunks(3).zip(outputs.chunks_mut(3)) {
+        for (group, outputs) in p.inputs.list.chunks(3).zip(outputs.chunks_mut(3)) {
             let rows = [row, row + 1, row + 2];
             match (three, group) {
                 (true, [a, b, c]) => place(p, row, &dots(p, rows, [a, b, c]), group, outputs),
