@@ -2,7 +2,7 @@
 # Build results go to ~/.cache/camelid/target, outside the checkout; CARGO_TARGET_DIR names another place.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-bits test-gpu test-browser bench-wasm wasm lint no-std bench-engine bench-plots
+.PHONY: help setup build demo test test-bits test-gpu test-browser bench-wasm wasm lint no-std bench-engine bench-plots train
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
@@ -40,6 +40,9 @@ bench-engine: setup ## The engine's speed against llama.cpp (built on first use)
 
 bench-plots: setup ## Draw the plots of docs/performance.md again
 	@sh scripts/bench-plots.sh
+
+train: setup ## Train the default model from nothing, or go on with it: make train TEACHER=path/to/stories260K.bin
+	@TEACHER="$(TEACHER)" sh scripts/train.sh
 
 lint: setup ## Format and lints alone
 	@sh scripts/lint.sh

@@ -14,5 +14,6 @@ pub mod network;
 pub mod node;
 pub mod run;
 pub mod store;
+pub mod train;
 pub mod wallet;
 mod weights;

@@ -1,5 +1,6 @@
 //! The command line's grammar.
 
+use super::train::args::{BitsArgs, TrainCommand};
 use crate::api::types::Verify;
 use crate::compute::Memory;
 use crate::config::Cheat;
@@ -57,6 +58,9 @@ pub enum Command {
     /// Bring models in and look at them
     #[command(subcommand)]
     Model(ModelCommand),
+    /// Train a model of your own
+    #[command(subcommand)]
+    Train(TrainCommand),
     /// Measure this machine
     #[command(subcommand)]
     Bench(BenchCommand),
@@ -306,6 +310,8 @@ pub enum ModelCommand {
         /// Its name, its root, or its file with the path
         model: String,
     },
+    /// Measure how well a model foretells texts, in bits per byte
+    Bits(BitsArgs),
 }
 
 /// `camelid model import`.
@@ -328,7 +334,7 @@ fn amount(text: &str) -> Result<Amount, String> {
     Amount::parse_coins(text).ok_or_else(|| "expected coins such as 12.5, with at most eight decimals".to_string())
 }
 
-fn thousandths(text: &str) -> Result<u32, String> {
+pub(super) fn thousandths(text: &str) -> Result<u32, String> {
     decimal(text, 3)
 }
 

@@ -11,6 +11,7 @@ mod job;
 mod model;
 mod node;
 pub mod output;
+pub mod train;
 mod wallet;
 
 pub use args::{Cli, Command};
@@ -20,6 +21,7 @@ use crate::bench::BenchError;
 use crate::config::{ConfigError, NodeConfig, resolve};
 use crate::data_dir::{DataDir, DataDirError};
 use crate::models::ModelError;
+use crate::train::TrainError;
 use crate::wallet::{KeyFileError, PasswordError};
 use args::{Global, NodeCommand};
 use camelid_core::keys::{DerivationError, MnemonicError};
@@ -48,6 +50,9 @@ pub enum CliError {
     /// A model.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// Training.
+    #[error(transparent)]
+    Train(#[from] TrainError),
     /// The wallet's file.
     #[error(transparent)]
     KeyFile(#[from] KeyFileError),
@@ -131,6 +136,7 @@ where
         Command::Job(command) => job::execute(&context, command).await,
         Command::Chain(command) => chain::execute(&context, command).await,
         Command::Model(command) => model::execute(&context, command).await,
+        Command::Train(command) => train::execute(&context, command),
         Command::Bench(command) => bench::execute(&context, command),
     }
 }

@@ -23,6 +23,7 @@ pub(super) async fn execute(context: &Context, command: ModelCommand) -> Result<
             let stored = Stored { info: load(&file)?.info(), file };
             context.out.value(&ModelView::from(&stored), info);
         }
+        ModelCommand::Bits(args) => super::train::model_bits(context, &args)?,
         ModelCommand::List => {
             context.out.value(&context.client()?.get::<Vec<ModelView>>("/v1/models").await?, |m| list(m));
         }
