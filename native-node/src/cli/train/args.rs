@@ -36,7 +36,7 @@ pub struct SampleArgs {
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
     /// Temperatures; texts take turns
-    #[arg(long, value_name = "T", value_delimiter = ',', default_value = "0.6,0.8,1", value_parser = thousandths)]
+    #[arg(long, value_name = "T", value_delimiter = ',', default_value = "0.5,0.7,0.9", value_parser = thousandths)]
     pub temperatures: Vec<u32>,
     /// Texts at once
     #[arg(long, value_name = "N", default_value_t = 64)]

@@ -12,6 +12,9 @@ use camelid_core::model::import::Field;
 /// What masked positions get added: their weight is nothing beside 1, and still a number that is computed as fast as others.
 const MASKED: f32 = -60.0;
 
+/// Queries at once in attention. Tests learn with windows of more than that.
+const BLOCK: usize = 64;
+
 /// A model's shape on a device, with the tables that its passes need.
 pub struct Network {
     shape: ModelShape,
@@ -26,8 +29,8 @@ struct Tables {
     key: (Tensor<2>, Tensor<2>),
     /// Turns a head's element i into element i + half, and that into minus element i.
     quarter: Tensor<2>,
-    /// What positions add to scores: nothing before themselves, [`MASKED`] after.
-    mask: Tensor<2>,
+    /// What positions add to scores, a block of queries each: nothing before themselves, [`MASKED`] after.
+    masks: Vec<Tensor<2>>,
 }
 
 /// The weights as tensors, in the order of their places.
@@ -98,15 +101,17 @@ impl Network {
             quarter[j * width + i] = -1.0;
         }
         let group = self.shape.heads / self.shape.kv_heads;
-        let mask = (0..group * length).flat_map(|row| {
-            let position = row % length;
-            (0..length).map(move |other| if other <= position { 0.0 } else { MASKED })
+        let masks = (0..length).step_by(BLOCK).map(|start| {
+            let end = (start + BLOCK).min(length);
+            let row = |position| (0..end).map(move |other| if other <= position { 0.0 } else { MASKED });
+            let mask: Vec<f32> = (0..group).flat_map(|_| (start..end).flat_map(row)).collect();
+            matrix(mask, [1, group * (end - start) * end], device)
         });
         Tables {
             query: (table(f64::cos, scale), table(f64::sin, scale)),
             key: (table(f64::cos, 1.0), table(f64::sin, 1.0)),
             quarter: matrix(quarter, [width, width], device),
-            mask: matrix(mask.collect(), [1, group * length * length], device),
+            masks: masks.collect(),
         }
     }
 
@@ -144,17 +149,25 @@ impl Network {
         let query = turned(by_heads(Field::Query, heads), heads, &tables.query);
         let key = turned(by_heads(Field::Key, kv_heads), kv_heads, &tables.key);
         let value = by_heads(Field::Value, kv_heads).reshape([rows * kv_heads, length, width]);
-        // The query heads that share a key head stand one under another.
-        let (pairs, tall) = (rows * kv_heads, heads / kv_heads * length);
-        let scores = query
-            .reshape([pairs, tall, width])
-            .matmul(key.reshape([pairs, length, width]).swap_dims(1, 2))
-            .reshape([pairs, tall * length]);
-        let scores = (scores + tables.mask.clone()).reshape([pairs * tall, length]);
-        let largest = scores.clone().detach().max_dim(1);
-        let shares = (scores - largest).exp();
-        let sums = shares.clone().sum_dim(1);
-        let mixed = shares.reshape([pairs, tall, length]).matmul(value).reshape([pairs * tall, width]) / sums;
+        // The query heads that share a key head stand one under another. A block of queries meets the keys up to its end:
+        // most of what the mask hides is never computed.
+        let (pairs, group) = (rows * kv_heads, heads / kv_heads);
+        let query = query.reshape([pairs, group, length, width]);
+        let key = key.reshape([pairs, length, width]).swap_dims(1, 2);
+        let block = |(start, mask): (usize, &Tensor<2>)| {
+            let end = (start + BLOCK).min(length);
+            let tall = group * (end - start);
+            let query = query.clone().slice([0..pairs, 0..group, start..end]).reshape([pairs, tall, width]);
+            let scores = query.matmul(key.clone().slice([0..pairs, 0..width, 0..end])).reshape([pairs, tall * end]);
+            let scores = (scores + mask.clone()).reshape([pairs * tall, end]);
+            let largest = scores.clone().detach().max_dim(1);
+            let shares = (scores - largest).exp();
+            let sums = shares.clone().sum_dim(1);
+            let value = value.clone().slice([0..pairs, 0..end]);
+            let mixed = shares.reshape([pairs, tall, end]).matmul(value).reshape([pairs * tall, width]) / sums;
+            mixed.reshape([pairs, group, end - start, width])
+        };
+        let mixed = Tensor::cat((0..length).step_by(BLOCK).zip(&tables.masks).map(block).collect(), 2);
         let by_tokens = mixed.reshape([rows, heads, length, width]).swap_dims(1, 2);
         let output = weights.of_layer(layer, Field::Output);
         by_tokens.reshape([rows * length, heads * width]).matmul(output.transpose())
