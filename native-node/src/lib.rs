@@ -8,6 +8,7 @@ pub mod compute;
 pub mod config;
 pub mod data_dir;
 pub mod engines;
+pub mod eval;
 pub mod miner;
 pub mod models;
 pub mod network;

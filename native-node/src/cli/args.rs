@@ -301,8 +301,10 @@ pub struct BenchRasticArgs {
 /// `camelid model`.
 #[derive(Debug, Subcommand)]
 pub enum ModelCommand {
-    /// Turn a llama2.c checkpoint into a package, or copy a package, into the data directory
+    /// Turn a Hugging Face directory, a GGUF file or a llama2.c checkpoint into a package; or copy a package
     Import(ImportArgs),
+    /// Compare a package with the float model that it was imported from, on a text
+    Eval(Box<EvalArgs>),
     /// Show the models that the running node has or has heard of
     List,
     /// Show a package on this machine
@@ -317,17 +319,46 @@ pub enum ModelCommand {
 /// `camelid model import`.
 #[derive(Debug, Args)]
 pub struct ImportArgs {
-    /// The checkpoint or package
-    pub file: PathBuf,
-    /// The checkpoint's tokenizer [default: the only tok*.bin beside it]
+    /// The directory (config.json, *.safetensors), GGUF file, llama2.c checkpoint or package
+    pub path: PathBuf,
+    /// The package's file [default: the model's name in the data directory]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// A llama2.c checkpoint's tokenizer [default: the only tok*.bin beside it]
     #[arg(long, value_name = "FILE")]
     pub tokenizer: Option<PathBuf>,
-    /// The model's name [default: the file's, in small letters]
+    /// The model's name [default: the path's, in small letters]
     #[arg(long)]
     pub name: Option<String>,
-    /// The licence of the checkpoint's weights
+    /// The licence of the weights
     #[arg(long, default_value = "unknown")]
     pub licence: String,
+}
+
+/// `camelid model eval`.
+#[derive(Debug, Args)]
+pub struct EvalArgs {
+    /// The package: its file, its name or its root
+    #[arg(long)]
+    pub model: String,
+    /// The directory, GGUF file or llama2.c checkpoint that it was imported from
+    #[arg(long, value_name = "PATH")]
+    pub reference: PathBuf,
+    /// The text to predict
+    #[arg(long, value_name = "FILE")]
+    pub text: PathBuf,
+    /// Cut the text into pieces of so many tokens; at most the model's context
+    #[arg(long, value_name = "N", default_value_t = 512)]
+    pub length: usize,
+    /// Only the first so many pieces
+    #[arg(long, value_name = "N")]
+    pub texts: Option<usize>,
+    /// What runs the package: auto, cpu, reference, or wgpu[:ADAPTER][,memory=SIZE]
+    #[arg(long, value_name = "ENGINE", default_value_t)]
+    pub engine: EngineChoice,
+    /// Write each prediction: piece, token, our top token, ln of our probability, f32's top token, ln of f32's probability
+    #[arg(long, value_name = "FILE")]
+    pub predictions: Option<PathBuf>,
 }
 
 fn amount(text: &str) -> Result<Amount, String> {

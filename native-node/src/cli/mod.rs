@@ -1,6 +1,6 @@
 //! The command line of the binary `camelid`.
 //!
-//! `node run`, `wallet new` and `restore`, `model import` and `info` work on files; everything else asks the running
+//! `node run`, `wallet new` and `restore`, `model import`, `eval` and `info` work on files; everything else asks the running
 //! node over its API.
 
 pub mod args;
@@ -20,6 +20,7 @@ pub use client::{ApiClient, ClientError};
 use crate::bench::BenchError;
 use crate::config::{ConfigError, NodeConfig, resolve};
 use crate::data_dir::{DataDir, DataDirError};
+use crate::eval::EvalError;
 use crate::models::ModelError;
 use crate::train::TrainError;
 use crate::wallet::{KeyFileError, PasswordError};
@@ -53,6 +54,9 @@ pub enum CliError {
     /// Training.
     #[error(transparent)]
     Train(#[from] TrainError),
+    /// A comparison.
+    #[error(transparent)]
+    Eval(#[from] EvalError),
     /// The wallet's file.
     #[error(transparent)]
     KeyFile(#[from] KeyFileError),

@@ -3,6 +3,7 @@
 //! `core/tests/bits.rs` runs it on the kernels of this machine; `camelid-browser-tests` writes it down for the engines
 //! in a browser, which compare digests.
 
+pub mod checkpoints;
 mod extremes;
 mod models;
 mod plan;

@@ -8,13 +8,13 @@ use alloc::vec::Vec;
 const ROTARY_BITS: u32 = 14;
 
 /// Checks that every cosine and sine lies within -2^14 to 2^14: two products and their sum fit an i32.
-pub fn check_rotary(table: &[u8]) -> Result<(), PackageError> {
-    let values = table.as_chunks::<2>().0.iter().map(|b| i16::from_le_bytes(*b));
+pub fn check_rotary(part: &[u8], before: u64) -> Result<(), PackageError> {
+    let values = part.as_chunks::<2>().0.iter().map(|b| i16::from_le_bytes(*b));
     match values.enumerate().find(|(_, v)| v.unsigned_abs() > 1 << ROTARY_BITS) {
         None => Ok(()),
         Some((index, v)) => {
             let (table, expected) = ("rotary table", "-2^14 to 2^14");
-            Err(PackageError::Value { table, index: index as u64, expected, found: v as i64 })
+            Err(PackageError::Value { table, index: before / 2 + index as u64, expected, found: v as i64 })
         }
     }
 }

@@ -1,11 +1,14 @@
 //! Integer against float: perplexity on the same tokens, agreement of the most likely token.
 
 use super::{FloatModel, FloatState};
-use crate::model::engine::{Engine, EngineError, Feed, Want};
+use crate::model::engine::{Engine, EngineError, Feed, Logits, Want};
 use crate::model::sampling::{argmax, random};
 use crate::units::TokenId;
 use std::vec;
 use std::vec::Vec;
+
+/// Logits that are held at a time.
+const LOGITS: usize = 1 << 22;
 
 /// How near the integer model comes to the float model on the same tokens.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -77,32 +80,90 @@ pub fn integer_greedy(engine: &mut dyn Engine, prompt: &[TokenId], length: usize
     Ok(tokens)
 }
 
+/// What both models say where one token follows another.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Prediction {
+    /// The token that follows.
+    pub follows: TokenId,
+    /// The float model's logarithm of its probability.
+    pub float: f64,
+    /// The integer model's.
+    pub integer: f64,
+    /// The float model's most likely token.
+    pub float_top: TokenId,
+    /// The integer model's.
+    pub integer_top: TokenId,
+}
+
+/// Predictions summed up.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tally {
+    tokens: usize,
+    same: usize,
+    float: f64,
+    integer: f64,
+}
+
+impl Tally {
+    /// Adds one.
+    pub fn add(&mut self, p: &Prediction) {
+        self.tokens += 1;
+        self.same += usize::from(p.float_top == p.integer_top);
+        self.float -= p.float;
+        self.integer -= p.integer;
+    }
+
+    /// What came out.
+    pub fn comparison(&self) -> Comparison {
+        let n = self.tokens.max(1) as f64;
+        Comparison {
+            tokens: self.tokens,
+            float_perplexity: (self.float / n).exp(),
+            integer_perplexity: (self.integer / n).exp(),
+            same_top: self.same as f64 / n,
+        }
+    }
+}
+
+/// What both say on a text, for each token after its first. Memory holds some tokens' logits at a time.
+pub fn predictions(
+    float: &FloatModel,
+    engine: &mut dyn Engine,
+    text: &[TokenId],
+    each: &mut dyn FnMut(&Prediction),
+) -> Result<(), EngineError> {
+    let piece = (LOGITS / engine.info().vocabulary.max(1) as usize).clamp(1, 128);
+    let known = text.get(..text.len().saturating_sub(1)).unwrap_or(&[]);
+    let sequence = engine.open()?;
+    let mut state = float.start();
+    let mut follow = text.iter().skip(1);
+    for tokens in known.chunks(piece) {
+        let fed = engine.forward(&[Feed { sequence, tokens, want: Want::All }]);
+        let fed = fed.inspect_err(|_| engine.close(sequence))?;
+        for ((token, row), follows) in tokens.iter().zip(fed.iter().flat_map(Logits::rows)).zip(follow.by_ref()) {
+            let exact = float.forward(&mut state, token.0 as usize);
+            let at = follows.0 as usize;
+            let of = |logits: Vec<f64>| logits.get(at).copied().unwrap_or(f64::NEG_INFINITY);
+            each(&Prediction {
+                follows: *follows,
+                float: of(log_softmax(exact.iter().map(|l| *l as f64))),
+                integer: of(log_softmax(row.iter().map(|l| *l as f64 / 65_536.0))),
+                float_top: TokenId(top(&exact) as u32),
+                integer_top: argmax(row),
+            });
+        }
+    }
+    engine.close(sequence);
+    Ok(())
+}
+
 /// Perplexity of both on `texts`, each token after a text's first.
 pub fn compare(float: &FloatModel, engine: &mut dyn Engine, texts: &[Vec<TokenId>]) -> Result<Comparison, EngineError> {
-    let (mut tokens, mut same) = (0usize, 0usize);
-    let (mut float_loss, mut integer_loss) = (0.0, 0.0);
+    let mut tally = Tally::default();
     for text in texts {
-        let sequence = engine.open()?;
-        let mut state = float.start();
-        for pair in text.windows(2) {
-            let (token, follows) = (pair[0], pair[1].0 as usize);
-            let f = float.forward(&mut state, token.0 as usize);
-            let logits = engine.forward(&[Feed { sequence, tokens: &[token], want: Want::Last }])?;
-            let row = logits[0].last().unwrap_or(&[]);
-            float_loss -= log_softmax(f.iter().map(|l| *l as f64))[follows];
-            integer_loss -= log_softmax(row.iter().map(|l| *l as f64 / 65_536.0))[follows];
-            same += usize::from(top(&f) == argmax(row).0 as usize);
-            tokens += 1;
-        }
-        engine.close(sequence);
+        predictions(float, engine, text, &mut |p| tally.add(p))?;
     }
-    let n = tokens.max(1) as f64;
-    Ok(Comparison {
-        tokens,
-        float_perplexity: (float_loss / n).exp(),
-        integer_perplexity: (integer_loss / n).exp(),
-        same_top: same as f64 / n,
-    })
+    Ok(tally.comparison())
 }
 
 fn next(model: &FloatModel, state: &mut FloatState, tokens: &[TokenId]) -> Vec<f32> {

@@ -4,8 +4,8 @@
 mod compare;
 mod float;
 
-pub use compare::{Comparison, compare, float_greedy, float_samples, integer_greedy};
+pub use compare::{Comparison, Prediction, Tally, compare, float_greedy, float_samples, integer_greedy, predictions};
 pub use float::{FloatModel, FloatState};
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

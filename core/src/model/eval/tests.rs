@@ -61,7 +61,7 @@ fn the_integer_model_is_as_good() {
 
 /// A float model whose matrices hold what the package's int8 rows stand for: what is left between the two
 /// is the error of activations, tables and cache alone.
-struct Rounded<S>(S);
+pub(in crate::model) struct Rounded<S>(pub S);
 
 impl<S: Source> Source for Rounded<S> {
     fn shape(&self) -> &Shape {

@@ -1,8 +1,10 @@
 //! llama2.c checkpoints, version 0: seven i32, then f32 tensors; and its tokenizer file.
 
+use super::quantise::ranks;
 use super::source::{Field, Positions, Shape, Source, Tensor};
+use super::tensors::paired_by_halves;
 use super::{ImportError, build};
-use crate::model::package::{ActivationKind, Architecture, Biases, MlpKind, NormKind, SpecialTokens};
+use crate::model::package::{ActivationKind, Architecture, Biases, MlpKind, NormKind, ReadAt, SpecialTokens};
 use crate::model::tokenizer::{Piece, Pieces, ScoredSpec, TokenizerSpec};
 use crate::units::TokenId;
 use std::string::{String, ToString};
@@ -23,22 +25,29 @@ pub fn llama2c(checkpoint: &[u8], tokenizer: &[u8], name: &str, licence: &str) -
     build(&source, &read_tokenizer(tokenizer, source.shape.vocabulary)?)
 }
 
-/// A checkpoint as a [`Source`].
+/// A checkpoint as a [`Source`]: weights are read as they are asked for.
 #[derive(Debug)]
-pub struct Checkpoint<'a> {
+pub struct Checkpoint<R> {
     shape: Shape,
-    weights: &'a [u8],
+    file: R,
 }
 
-impl<'a> Checkpoint<'a> {
+impl<R: ReadAt> Checkpoint<R> {
     /// Reads the header and checks the file's length against it.
-    pub fn new(file: &'a [u8], name: &str, licence: &str) -> Result<Self, ImportError> {
-        let truncated =
-            |field, needed| ImportError::Truncated { file: CHECKPOINT, field, needed, found: file.len() as u64 };
-        let header = file.get(..HEADER).ok_or(truncated("its header", HEADER as u64))?;
+    pub fn new(file: R, name: &str, licence: &str) -> Result<Self, ImportError> {
+        let found = file.length();
+        let truncated = |field: &str, needed| {
+            let (file, field) = (CHECKPOINT.to_string(), field.to_string());
+            ImportError::Truncated { file, field, needed, found }
+        };
+        if found < HEADER as u64 {
+            return Err(truncated("its header", HEADER as u64));
+        }
+        let mut header = [0; HEADER];
+        read(&file, 0, &mut header)?;
         if header.starts_with(&0x616b_3432u32.to_le_bytes()) {
-            let (found, advice) = ("a version 1 or 2 export", "export it again with llama2.c's export.py --version 0");
-            return Err(ImportError::Unsupported { file: CHECKPOINT, found, advice });
+            let advice = "export it again with llama2.c's export.py --version 0";
+            return Err(ImportError::unsupported(CHECKPOINT, "a version 1 or 2 export", advice));
         }
         let mut values = header.as_chunks::<4>().0.iter().map(|b| i32::from_le_bytes(*b));
         let mut next = |field, max: i32, expected| match values.next().unwrap_or(0) {
@@ -95,20 +104,29 @@ impl<'a> Checkpoint<'a> {
             chat_template: String::new(),
         };
         let needed = HEADER as u64 + 4 * offset(&shape, None);
-        let found = file.len() as u64;
         if found < needed {
             return Err(truncated("its weights", needed));
         }
         if found > needed {
-            return Err(ImportError::TooLong { file: CHECKPOINT, expected: needed, found });
+            return Err(ImportError::TooLong { file: CHECKPOINT.to_string(), expected: needed, found });
         }
-        Ok(Checkpoint { shape, weights: &file[HEADER..] })
+        Ok(Checkpoint { shape, file })
     }
 }
 
-fn field_error(file: &'static str, field: &'static str, found: i32, expected: &'static str) -> ImportError {
-    let advice = "is this a llama2.c version 0 file?";
-    ImportError::Field { file, field, found: found as i64, expected, advice }
+fn read(file: &impl ReadAt, offset: u64, out: &mut [u8]) -> Result<(), ImportError> {
+    let failed = |reason| ImportError::Storage { file: CHECKPOINT.to_string(), reason };
+    file.read_at(offset, out).map_err(failed)
+}
+
+fn field_error(file: &str, field: &str, found: i32, expected: &str) -> ImportError {
+    ImportError::Field {
+        file: file.to_string(),
+        field: field.to_string(),
+        found: found.to_string(),
+        expected: expected.to_string(),
+        advice: "is this a llama2.c version 0 file?",
+    }
 }
 
 /// Where a field's numbers start, or how many there are in all. Every field holds all layers.
@@ -146,7 +164,7 @@ fn offset(shape: &Shape, field: Option<Field>) -> u64 {
     at
 }
 
-impl Source for Checkpoint<'_> {
+impl<R: ReadAt> Source for Checkpoint<R> {
     fn shape(&self) -> &Shape {
         &self.shape
     }
@@ -154,29 +172,16 @@ impl Source for Checkpoint<'_> {
     fn row(&self, tensor: Tensor, row: usize, out: &mut [f32]) -> Result<(), ImportError> {
         let (rows, cols) = self.shape.size(tensor.field);
         let row = match tensor.field {
-            Field::Query | Field::Key => self.paired_by_halves(row),
+            Field::Query | Field::Key => paired_by_halves(row, self.shape.head_dim),
             _ => row,
         };
         let start = offset(&self.shape, Some(tensor.field)) + (tensor.layer * rows + row) as u64 * cols as u64;
-        let bytes = self.weights.get(start as usize * 4..).unwrap_or(&[]).as_chunks::<4>().0;
-        if bytes.len() < out.len() {
-            let (needed, found) = ((start + out.len() as u64) * 4, self.weights.len() as u64);
-            return Err(ImportError::Truncated { file: CHECKPOINT, field: "a tensor", needed, found });
-        }
-        for (o, b) in out.iter_mut().zip(bytes) {
+        let mut bytes = vec![0; out.len() * 4];
+        read(&self.file, HEADER as u64 + start * 4, &mut bytes)?;
+        for (o, b) in out.iter_mut().zip(bytes.as_chunks::<4>().0) {
             *o = f32::from_le_bytes(*b);
         }
         Ok(())
-    }
-}
-
-impl Checkpoint<'_> {
-    /// llama2.c turns neighbours (2i, 2i + 1); we turn (i, i + half): the file's row for our row.
-    fn paired_by_halves(&self, row: usize) -> usize {
-        let width = self.shape.head_dim;
-        let (head, i) = (row / width, row % width);
-        let half = width / 2;
-        head * width + if i < half { 2 * i } else { 2 * (i - half) + 1 }
     }
 }
 
@@ -190,9 +195,9 @@ pub fn read_tokenizer(file: &[u8], vocabulary: usize) -> Result<TokenizerSpec, I
             Ok(head)
         }
         None => {
-            let field = "the pieces of the checkpoint's vocabulary";
+            let field = "the pieces of the checkpoint's vocabulary".to_string();
             let needed = found - rest.len() as u64 + n as u64;
-            Err(ImportError::Truncated { file: TOKENIZER, field, needed, found })
+            Err(ImportError::Truncated { file: TOKENIZER.to_string(), field, needed, found })
         }
     };
     let int = |b: &[u8]| b.first_chunk().map_or(0, |b| i32::from_le_bytes(*b));
@@ -210,25 +215,22 @@ pub fn read_tokenizer(file: &[u8], vocabulary: usize) -> Result<TokenizerSpec, I
         if !(1..=longest).contains(&len) {
             return Err(field_error(TOKENIZER, "piece length", len, "1 to max_token_length"));
         }
-        pieces.push((score + 0.0, take(len as usize)?.to_vec()));
+        pieces.push((score, take(len as usize)?.to_vec()));
     }
     if !rest.is_empty() {
-        return Err(ImportError::TooLong { file: TOKENIZER, expected: found - rest.len() as u64, found });
+        return Err(ImportError::TooLong { file: TOKENIZER.to_string(), expected: found - rest.len() as u64, found });
     }
-    let mut scores: Vec<f32> = pieces.iter().map(|p| p.0).collect();
-    scores.sort_by(f32::total_cmp);
-    scores.dedup();
-    let rank = |score: f32| scores.partition_point(|s| *s < score) as u32;
-    let pieces = pieces.into_iter().enumerate().map(|(id, (score, bytes))| match byte_piece(&bytes) {
+    let ranks = ranks(&pieces.iter().map(|p| p.0).collect::<Vec<f32>>());
+    let pieces = pieces.into_iter().zip(ranks).enumerate().map(|(id, ((_, bytes), rank))| match byte_piece(&bytes) {
         _ if id < 3 => Piece::Control(bytes),
         Some(byte) => Piece::Byte(byte),
-        None => Piece::Text { rank: rank(score), bytes },
+        None => Piece::Text { rank, bytes },
     });
     Ok(TokenizerSpec::Scored(ScoredSpec { prefix_space: true, pieces: Pieces(pieces.collect()) }))
 }
 
 /// The byte that a piece such as `<0x0A>` stands for.
-fn byte_piece(piece: &[u8]) -> Option<u8> {
+pub(super) fn byte_piece(piece: &[u8]) -> Option<u8> {
     let digits = piece.strip_prefix(b"<0x")?.strip_suffix(b">")?;
     if digits.len() != 2 {
         return None;

@@ -82,3 +82,13 @@ pub fn norm(gain: &[f32], bias: &[f32]) -> NormData {
         bias: bias.iter().map(|b| fixed(*b as f64, fraction + 6)).collect(),
     }
 }
+
+/// The ranks of scores: 0 for the lowest, the same for equal ones.
+pub fn ranks(scores: &[f32]) -> Vec<u32> {
+    // Minus zero is zero.
+    let scores: Vec<f32> = scores.iter().map(|score| score + 0.0).collect();
+    let mut sorted = scores.clone();
+    sorted.sort_by(f32::total_cmp);
+    sorted.dedup();
+    scores.iter().map(|score| sorted.partition_point(|s| s < score) as u32).collect()
+}

@@ -1,7 +1,7 @@
 //! What an importer needs to know of a float model: its shape, and its rows one at a time.
 
 use super::ImportError;
-use crate::model::package::{ActivationKind, Architecture, Biases, MlpKind, NormKind, SpecialTokens};
+use crate::model::package::{ActivationKind, Architecture, Biases, MlpKind, NormKind, PositionKind, SpecialTokens};
 use std::string::String;
 use std::vec::Vec;
 
@@ -13,6 +13,25 @@ pub enum Positions {
     Rotary(Vec<f64>),
     /// Learned vectors, in [`Field::Positions`].
     Learned,
+}
+
+impl Positions {
+    /// Which of the two.
+    pub fn kind(&self) -> PositionKind {
+        match self {
+            Positions::Rotary(_) => PositionKind::Rotary,
+            Positions::Learned => PositionKind::Learned,
+        }
+    }
+}
+
+/// What an operator tells of a model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct About {
+    /// Its short name.
+    pub name: String,
+    /// The licence of its weights.
+    pub licence: String,
 }
 
 /// A float model's shape.
@@ -87,6 +106,14 @@ pub enum Field {
     FinalNorm,
     FinalNormBias,
     Head,
+}
+
+impl Field {
+    /// Whether it is a vector: a norm's gain, a bias.
+    pub fn is_vector(self) -> bool {
+        use Field::*;
+        !matches!(self, Embedding | Positions | Query | Key | Value | Output | Gate | Up | Down | Head)
+    }
 }
 
 /// A field of a layer; the layer is 0 for what no layer holds.

@@ -1,5 +1,6 @@
 //! Why bytes are not a model package.
 
+use super::storage::StorageError;
 use crate::encode::DecodeError;
 use crate::hash::ModelRoot;
 
@@ -54,6 +55,16 @@ pub enum PackageError {
     /// The tokenizer contradicts itself or the manifest.
     #[error("tokenizer: {0}")]
     Tokenizer(&'static str),
+    /// Reading or writing the package failed.
+    #[error("{what} failed at byte {offset}: {reason}")]
+    Storage {
+        /// What was done.
+        what: &'static str,
+        /// Where.
+        offset: u64,
+        /// The system's reason.
+        reason: StorageError,
+    },
     /// The root is another than the one asked for.
     #[error("model root {found}, expected {expected}")]
     Root {

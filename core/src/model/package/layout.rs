@@ -65,6 +65,8 @@ pub struct LayerPlace {
 /// Where everything lies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
+    /// Bytes before the first table: prefix, manifest and tokenizer.
+    pub head_len: u64,
     /// Activation table, u32.
     pub activation: Place,
     /// Rotary table, i16 pairs (cosine, sine): `context x rotary_dim / 2`; empty with learned positions.
@@ -119,12 +121,14 @@ impl Cursor {
 impl Layout {
     /// The layout of a checked manifest whose encoding and the tokenizer's take `head_len` bytes.
     pub fn new(m: &Manifest, head_len: u64) -> Result<Layout, PackageError> {
-        let mut c = Cursor(PREFIX_LEN as u64 + head_len);
+        let head_len = PREFIX_LEN as u64 + head_len;
+        let mut c = Cursor(head_len);
         let context = m.context as u64;
         let learned = m.position == PositionKind::Learned;
         let (query, kv) = (m.query_dim(), m.kv_dim());
         let ups = if m.mlp == MlpKind::Gated { 2 } else { 1 };
         let mut layout = Layout {
+            head_len,
             activation: c.place(TABLE_LEN as u64, 4),
             rotary: c.place(context * m.rotary_dim as u64 / 2, 4),
             positions: c.place(if learned { context * m.dim as u64 } else { 0 }, 4),
@@ -150,27 +154,5 @@ impl Layout {
             return Err(PackageError::Field { field, expected, found: layout.total });
         }
         Ok(layout)
-    }
-
-    /// All places in order: what lies between them is zero.
-    pub(super) fn places(&self) -> impl Iterator<Item = &Place> {
-        fn matrix(m: &MatrixPlace) -> [&Place; 4] {
-            [&m.mantissas, &m.shifts, &m.bias, &m.weights]
-        }
-        fn norm(n: &NormPlace) -> [&Place; 3] {
-            [&n.fraction, &n.gain, &n.bias]
-        }
-        let first = [&self.activation, &self.rotary, &self.positions].into_iter().chain(matrix(&self.embedding));
-        let layers = self.layers.iter().flat_map(|l| {
-            norm(&l.attention_norm)
-                .into_iter()
-                .chain([&l.fractions])
-                .chain(matrix(&l.qkv))
-                .chain(matrix(&l.output))
-                .chain(norm(&l.mlp_norm))
-                .chain(matrix(&l.up))
-                .chain(matrix(&l.down))
-        });
-        first.chain(layers).chain(norm(&self.final_norm)).chain(self.head.iter().flat_map(matrix))
     }
 }

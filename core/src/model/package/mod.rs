@@ -4,14 +4,17 @@
 //! Manifest and tokenizer lie first, so a client that checks nothing itself fetches those chunks alone.
 //! All that follows has a place that the manifest fixes: there is no table of offsets to lie with.
 
+mod check;
 mod chunks;
 mod error;
 mod head;
 mod layout;
 mod manifest;
 mod parse;
+mod storage;
 mod write;
 
+pub use check::check_package;
 pub use chunks::{CHUNK_LEN, chunk_tree, chunks, model_root, verify_chunk};
 pub use error::PackageError;
 pub use head::{Head, PREFIX_LEN};
@@ -20,7 +23,8 @@ pub use manifest::{
     ActivationKind, Architecture, Biases, Manifest, MlpKind, ModelInfo, NormKind, PositionKind, SpecialTokens,
 };
 pub use parse::{Layer, Matrix, Norm, Package, valid_model};
-pub use write::{MatrixData, NormData, PackageWriter};
+pub use storage::{ReadAt, StorageError, WriteAt};
+pub use write::{MatrixWriter, NormData, PackageWriter, TableWriter};
 
 #[cfg(all(test, feature = "import"))]
 mod tests;

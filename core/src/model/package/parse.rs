@@ -1,10 +1,10 @@
 //! Reading a package: a total function. Whatever parses can be computed with, without overflow and without
 //! a panic.
 
+use super::check::{check_package, check_values};
 use super::layout::{LayerPlace, MatrixPlace, NormPlace, Place};
 use super::{CHUNK_LEN, Head, Layout, Manifest, ModelInfo, PackageError, model_root};
 use crate::hash::ModelRoot;
-use crate::model::arithmetic::{activation, attention, norm};
 use crate::model::tokenizer::Tokenizer;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -123,8 +123,7 @@ impl fmt::Debug for Package {
 
 /// Whether `package` is a model that can be computed with: a total predicate. Gives its identity.
 pub fn valid_model(package: &[u8]) -> Result<ModelRoot, PackageError> {
-    read(package)?;
-    Ok(model_root(package))
+    check_package(package)
 }
 
 impl Package {
@@ -266,83 +265,45 @@ fn read(bytes: &[u8]) -> Result<(Head, Tables), PackageError> {
     if bytes.len() as u64 != layout.total {
         return Err(PackageError::Length { expected: layout.total, found: bytes.len() as u64 });
     }
-    check_padding(bytes, layout)?;
-    let activation = numbers(bytes, &layout.activation, u32::from_le_bytes);
-    activation::check_table(&activation)?;
-    attention::check_rotary(slice(bytes, &layout.rotary))?;
-    let layers = layout.layers.iter().map(|place| read_layer(bytes, place)).collect::<Result<_, PackageError>>()?;
+    check_values(bytes, layout)?;
     let tables = Tables {
-        activation,
-        embedding: read_scales(bytes, &layout.embedding)?,
-        layers,
-        final_norm: read_norm(bytes, &layout.final_norm)?,
-        head: layout.head.as_ref().map(|place| read_scales(bytes, place)).transpose()?,
+        activation: numbers(bytes, &layout.activation, u32::from_le_bytes),
+        embedding: read_scales(bytes, &layout.embedding),
+        layers: layout.layers.iter().map(|place| read_layer(bytes, place)).collect(),
+        final_norm: read_norm(bytes, &layout.final_norm),
+        head: layout.head.as_ref().map(|place| read_scales(bytes, place)),
     };
     Ok((head, tables))
-}
-
-fn check_padding(bytes: &[u8], layout: &Layout) -> Result<(), PackageError> {
-    let mut end = Head::needed(bytes)? as u64;
-    for place in layout.places() {
-        let gap = end..place.start;
-        if let Some(at) = slice(bytes, &gap).iter().position(|b| *b != 0) {
-            let (table, expected) = ("padding", "0");
-            let found = slice(bytes, &gap).get(at).copied().unwrap_or(0) as i64;
-            return Err(PackageError::Value { table, index: end + at as u64, expected, found });
-        }
-        end = place.end;
-    }
-    Ok(())
 }
 
 fn numbers<T, const N: usize>(bytes: &[u8], place: &Place, from: fn([u8; N]) -> T) -> Vec<T> {
     slice(bytes, place).as_chunks::<N>().0.iter().map(|b| from(*b)).collect()
 }
 
-fn read_layer(bytes: &[u8], place: &LayerPlace) -> Result<LayerTables, PackageError> {
-    let fractions = numbers(bytes, &place.fractions, i8::from_le_bytes);
-    within("head fractions", &fractions, |f| matches!(f, -16..=30), "-16 to 30")?;
-    Ok(LayerTables {
-        attention_norm: read_norm(bytes, &place.attention_norm)?,
-        mlp_norm: read_norm(bytes, &place.mlp_norm)?,
-        fractions,
-        qkv: read_scales(bytes, &place.qkv)?,
-        output: read_scales(bytes, &place.output)?,
-        up: read_scales(bytes, &place.up)?,
-        down: read_scales(bytes, &place.down)?,
-    })
-}
-
-fn read_norm(bytes: &[u8], place: &NormPlace) -> Result<Norm, PackageError> {
-    let fraction = numbers(bytes, &place.fraction, i8::from_le_bytes);
-    within("norm fraction", &fraction, |f| matches!(f, -8..=40), "-8 to 40")?;
-    let gain = numbers(bytes, &place.gain, i32::from_le_bytes);
-    within("norm gain", &gain, |g| g.unsigned_abs() <= norm::MAX_GAIN, "-2^23 to 2^23")?;
-    let bias = numbers(bytes, &place.bias, i32::from_le_bytes);
-    Ok(Norm { fraction: fraction.first().copied().unwrap_or(0), gain, bias })
-}
-
-fn read_scales(bytes: &[u8], place: &MatrixPlace) -> Result<Scales, PackageError> {
-    let mantissas = numbers(bytes, &place.mantissas, u16::from_le_bytes);
-    within("scale mantissas", &mantissas, |m| *m >= 1 << 15, "32768 to 65535")?;
-    let shifts = slice(bytes, &place.shifts).to_vec();
-    within("scale shifts", &shifts, |s| *s <= 63, "0 to 63")?;
-    let weights = slice(bytes, &place.weights);
-    if let Some(index) = weights.iter().position(|w| *w == 0x80) {
-        let (table, expected) = ("weights", "-127 to 127");
-        return Err(PackageError::Value { table, index: index as u64, expected, found: -128 });
+fn read_layer(bytes: &[u8], place: &LayerPlace) -> LayerTables {
+    LayerTables {
+        attention_norm: read_norm(bytes, &place.attention_norm),
+        mlp_norm: read_norm(bytes, &place.mlp_norm),
+        fractions: numbers(bytes, &place.fractions, i8::from_le_bytes),
+        qkv: read_scales(bytes, &place.qkv),
+        output: read_scales(bytes, &place.output),
+        up: read_scales(bytes, &place.up),
+        down: read_scales(bytes, &place.down),
     }
-    Ok(Scales { mantissas, shifts, bias: numbers(bytes, &place.bias, i32::from_le_bytes) })
 }
 
-fn within<T: Copy + Into<i64>>(
-    table: &'static str,
-    values: &[T],
-    ok: impl Fn(&T) -> bool,
-    expected: &'static str,
-) -> Result<(), PackageError> {
-    match values.iter().enumerate().find(|(_, v)| !ok(v)) {
-        None => Ok(()),
-        Some((index, v)) => Err(PackageError::Value { table, index: index as u64, expected, found: (*v).into() }),
+fn read_norm(bytes: &[u8], place: &NormPlace) -> Norm {
+    Norm {
+        fraction: numbers(bytes, &place.fraction, i8::from_le_bytes).first().copied().unwrap_or(0),
+        gain: numbers(bytes, &place.gain, i32::from_le_bytes),
+        bias: numbers(bytes, &place.bias, i32::from_le_bytes),
+    }
+}
+
+fn read_scales(bytes: &[u8], place: &MatrixPlace) -> Scales {
+    Scales {
+        mantissas: numbers(bytes, &place.mantissas, u16::from_le_bytes),
+        shifts: slice(bytes, &place.shifts).to_vec(),
+        bias: numbers(bytes, &place.bias, i32::from_le_bytes),
     }
 }

@@ -41,8 +41,11 @@ impl Source for Trained<'_> {
     fn row(&self, tensor: Tensor, row: usize, out: &mut [f32]) -> Result<(), ImportError> {
         let found = self.places.get(&tensor).filter(|p| row < p.rows && out.len() == p.columns);
         let values = found.and_then(|p| self.values.get(p.start + row * p.columns..)?.get(..p.columns));
-        let missing = ImportError::Truncated { file: "the trained weights", field: "a tensor", needed: 1, found: 0 };
-        out.copy_from_slice(values.ok_or(missing)?);
+        let missing = || ImportError::MissingTensor {
+            file: "the trained weights".to_string(),
+            tensor: format!("{:?} of layer {}, row {row}", tensor.field, tensor.layer),
+        };
+        out.copy_from_slice(values.ok_or_else(missing)?);
         Ok(())
     }
 }

@@ -1,3 +1,6 @@
+mod formats;
+mod hostile;
+
 use super::llama2c::{llama2c, read_tokenizer};
 use super::*;
 use crate::model::{Package, valid_model};
@@ -44,7 +47,7 @@ fn a_whole_checkpoint_is_imported_and_a_cut_one_is_not() {
         assert_eq!(Package::parse(package).unwrap().manifest().tied_head, vocabulary > 0);
         for cut in [0, 10, 27, 28, 100, file.len() - 1] {
             let error = llama2c(&file[..cut], &tokens, "tiny", "MIT").unwrap_err();
-            assert!(matches!(error, ImportError::Truncated { file: "checkpoint", .. }), "{cut}: {error}");
+            assert!(matches!(&error, ImportError::Truncated { file, .. } if file == "checkpoint"), "{cut}: {error}");
         }
         let longer = [&file[..], &[0; 4]].concat();
         assert!(matches!(llama2c(&longer, &tokens, "tiny", "MIT"), Err(ImportError::TooLong { .. })));
@@ -69,8 +72,8 @@ fn odd_headers_name_the_field() {
         let mut file = checkpoint(HEADER);
         file[index * 4..index * 4 + 4].copy_from_slice(&i32::to_le_bytes(value));
         match llama2c(&file, &tokenizer(), "tiny", "MIT") {
-            Err(ImportError::Field { file: "checkpoint", field, found, .. }) => {
-                assert_eq!((field, found), (name, value as i64));
+            Err(ImportError::Field { file, field, found, .. }) => {
+                assert_eq!((&*file, &*field, found), ("checkpoint", name, value.to_string()));
             }
             other => panic!("{name} {value}: {other:?}"),
         }
@@ -95,12 +98,13 @@ fn damaged_weights_and_wrong_tokenizers_are_named() {
     }
     let good = tokenizer();
     assert!(read_tokenizer(&good, 262).is_ok());
-    assert!(matches!(read_tokenizer(&good, 263), Err(ImportError::Truncated { file: "tokenizer", .. })));
-    assert!(matches!(read_tokenizer(&good, 261), Err(ImportError::TooLong { file: "tokenizer", .. })));
+    assert!(matches!(read_tokenizer(&good, 263), Err(ImportError::Truncated { file, .. }) if file == "tokenizer"));
+    assert!(matches!(read_tokenizer(&good, 261), Err(ImportError::TooLong { file, .. }) if file == "tokenizer"));
     for (at, value) in [(0, 0i32), (0, -1), (4, 0x7fc0_0000), (8, -5), (8, 1 << 30)] {
         let mut bad = good.clone();
         bad[at..at + 4].copy_from_slice(&value.to_le_bytes());
-        assert!(matches!(read_tokenizer(&bad, 262), Err(ImportError::Field { file: "tokenizer", .. })), "{at} {value}");
+        let error = read_tokenizer(&bad, 262).unwrap_err();
+        assert!(matches!(&error, ImportError::Field { file, .. } if file == "tokenizer"), "{at} {value}: {error}");
     }
     for cut in 0..good.len() {
         assert!(read_tokenizer(&good[..cut], 262).is_err());
