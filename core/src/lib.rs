@@ -7,7 +7,8 @@
 //! thousand simulated nodes, run in a browser page, and be fuzzed.
 //!
 //! `no_std` with `alloc`; the feature `import` adds the model importers and the float evaluation path, the feature
-//! `cpu` the engine with threads and vector instructions, the feature `burn` the engine on graphics processors: they need
+//! `cpu` the engine with threads and vector instructions, the feature `burn` the engine on graphics processors, the
+//! feature `tokenizers` text by a `tokenizer.json` and chat templates: they need
 //! the standard library.
 #![no_std]
 // The feature `cpu` has one module with vector instructions that may.

@@ -21,7 +21,7 @@ use camelid_core::model::package::{
     ActivationKind, Architecture, Biases, Manifest, MlpKind, NormKind, PositionKind, SpecialTokens,
 };
 use camelid_core::model::sampling::Sampling;
-use camelid_core::model::tokenizer::{Piece, Pieces, ScoredSpec, TokenizerSpec};
+use camelid_core::model::tokenizer::{HuggingFaceSpec, Piece, Pieces, ScoredSpec, TokenizerSpec};
 use camelid_core::script::templates;
 use camelid_core::transaction::{Coin, OutPoint, Script, Sequence, TxOut};
 use camelid_core::units::{Amount, Height, Network, Timestamp, TokenId};
@@ -389,6 +389,8 @@ static CASES: LazyLock<Vec<Case>> = LazyLock::new(|| {
         manifest(),
         manifest().biases,
         TokenizerSpec::Scored(scored.clone()),
+        TokenizerSpec::HuggingFace(HuggingFaceSpec::new("{\"version\":\"1.0\"}")),
+        HuggingFaceSpec::new("{}"),
         scored,
         pieces,
     ];

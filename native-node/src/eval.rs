@@ -4,7 +4,7 @@ use crate::engines::{CpuOptions, EngineChoice};
 use crate::models::ModelError;
 use camelid_core::model::eval::{FloatModel, Prediction, Tally, predictions};
 use camelid_core::model::import::{ImportError, Source};
-use camelid_core::model::{Engine, EngineError, Feed, Logits, ModelInfo, Package, SequenceId};
+use camelid_core::model::{Engine, EngineError, Feed, Logits, ModelInfo, Package, SequenceId, TokenizerError};
 use camelid_core::units::TokenId;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -54,6 +54,9 @@ pub enum EvalError {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// The model's tokenizer.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
     /// The engine.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -115,12 +118,12 @@ impl Eval {
     }
 
     /// The text's tokens, cut into texts of at most `length` and the context, each with the model's begin token.
-    pub fn texts(&self, text: &str, length: usize) -> Vec<Vec<TokenId>> {
+    pub fn texts(&self, text: &str, length: usize) -> Result<Vec<Vec<TokenId>>, EvalError> {
         let m = self.package.manifest();
         let begin = m.special.begin;
         let room = length.min(m.context as usize).saturating_sub(usize::from(begin.is_some())).max(1);
-        let tokens = self.package.tokenizer().encode(text);
-        tokens.chunks(room).map(|part| begin.into_iter().chain(part.iter().copied()).collect()).collect()
+        let tokens = self.package.tokenizer().encode(text)?;
+        Ok(tokens.chunks(room).map(|part| begin.into_iter().chain(part.iter().copied()).collect()).collect())
     }
 
     /// Compares both on texts; `each` is told every prediction with its text's index.

@@ -19,7 +19,7 @@ pub fn random_package(seed: u64) -> Result<TempPath> {
 /// What the reference pass of the model in a package file answers to a job, token by token.
 pub fn reference_answer(package: &Path, job: &JobSubmit) -> Result<Vec<u32>> {
     let package = Arc::new(camelid_node::models::load(package)?);
-    let prompt = package.tokenizer().prompt(&job.prompt);
+    let prompt = package.tokenizer().prompt(&job.prompt)?;
     let sampling = Sampling { temperature: job.temperature, top_k: job.top_k, top_p: job.top_p };
     let seed = job.seed.context("a job without a seed has no expected answer")?;
     let mut engine = Reference::new(package);

@@ -8,6 +8,8 @@
 //! happens once, and its result is fixed by the package's root.
 
 pub mod arithmetic;
+#[cfg(feature = "tokenizers")]
+pub mod chat;
 #[cfg(feature = "cpu")]
 pub mod cpu;
 pub(crate) mod engine;
@@ -34,4 +36,4 @@ pub use limits::{JobLimitError, valid_job, valid_prompt};
 pub use package::{CHUNK_LEN, Manifest, ModelInfo, Package, PackageError, model_root, valid_model};
 pub use reference::Reference;
 pub use sampling::{Sampling, SamplingError, sample};
-pub use tokenizer::Tokenizer;
+pub use tokenizer::{Tokenizer, TokenizerError};

@@ -99,7 +99,7 @@ fn eval(store: &ModelStore, args: &EvalArgs) -> Result<EvalReport, CliError> {
     let package = load(&store.find(&args.model)?)?;
     let source = reference(&args.reference)?;
     let mut eval = Eval::new(package, &*source, args.reference.clone(), &args.engine)?;
-    let mut texts = eval.texts(&text, args.length);
+    let mut texts = eval.texts(&text, args.length)?;
     texts.truncate(args.texts.unwrap_or(usize::MAX));
     let tokens: usize = texts.iter().map(|text| text.len().saturating_sub(1)).sum();
     if tokens == 0 {

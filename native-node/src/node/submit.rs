@@ -10,7 +10,7 @@ use camelid_core::encode::Encode;
 use camelid_core::hash::JobId;
 use camelid_core::job::{JobCreate, JobParams, JobPrivate, MAX_PROMPT_BYTES};
 use camelid_core::keys::{DerivationError, JobKey};
-use camelid_core::model::{JobLimitError, Sampling, valid_job, valid_prompt};
+use camelid_core::model::{JobLimitError, Sampling, TokenizerError, valid_job, valid_prompt};
 use camelid_core::pool::JobPoolError;
 use camelid_core::units::Amount;
 
@@ -98,6 +98,9 @@ pub enum SubmitError {
     /// The node is not connected to anybody.
     #[error("this node has no peers: give --peer, or wait until it is connected")]
     NoPeers,
+    /// The model's tokenizer cannot be used.
+    #[error("the prompt cannot be made tokens: {0}")]
+    Tokenizer(#[from] TokenizerError),
     /// Refused by our own job pool.
     #[error("the job is refused: {0}")]
     Refused(#[from] JobPoolError),
@@ -136,7 +139,7 @@ impl Node {
         }
         let package = self.models.find(&request.model)?.clone();
         let (info, tokenizer) = (package.info(), package.tokenizer());
-        let token_ids = tokenizer.prompt(&request.prompt);
+        let token_ids = tokenizer.prompt(&request.prompt)?;
         valid_job(&info, token_ids.len() as u64, request.max_tokens, &request.sampling)?;
         valid_prompt(&info, &token_ids)?;
         let tokens = token_ids.len() as u64 + request.max_tokens as u64;

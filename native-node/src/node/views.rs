@@ -114,9 +114,10 @@ impl NodeApi for NodeHandle {
             };
             let id = n.submit(request).map_err(|error| match error {
                 SubmitError::Wallet(e) => wallet_error(e),
-                SubmitError::Limit(_) | SubmitError::Model(_) | SubmitError::PromptBytes { .. } => {
-                    ApiError::bad_request(error.to_string())
-                }
+                SubmitError::Limit(_)
+                | SubmitError::Model(_)
+                | SubmitError::PromptBytes { .. }
+                | SubmitError::Tokenizer(_) => ApiError::bad_request(error.to_string()),
                 _ => ApiError::conflict(error.to_string()),
             })?;
             n.view_job(&id)
@@ -590,7 +591,7 @@ impl Node {
     }
 
     fn texts(&self, model: &ModelRoot) -> Texts<'_> {
-        Texts(self.models.get(model).map(|p| p.tokenizer()))
+        Texts(self.models.get(model).map(|p| p.tokenizer()).filter(|t| t.usable().is_ok()))
     }
 }
 
@@ -603,15 +604,13 @@ fn state_name(state: State) -> &'static str {
     }
 }
 
-/// A model's tokenizer, where it is here.
+/// A model's tokenizer, where it is here and can be used.
 struct Texts<'a>(Option<&'a camelid_core::model::Tokenizer>);
 
 impl Texts<'_> {
     fn decode(&self, ids: &[TokenId]) -> String {
-        match self.0 {
-            Some(tokenizer) => tokenizer.decode(ids),
-            None => ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
-        }
+        let text = self.0.and_then(|tokenizer| tokenizer.decode(ids).ok());
+        text.unwrap_or_else(|| ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
     }
 
     fn piece(&self, id: TokenId) -> String {

@@ -46,7 +46,7 @@ pub fn bits(
     let (mut tokens, mut nats) = (0u64, 0.0f64);
     let mut batch: Vec<Vec<TokenId>> = Vec::new();
     for (done, text) in texts.iter().enumerate() {
-        let mut ids = tokenizer.encode(text);
+        let mut ids = tokenizer.encode(text)?;
         ids.extend(info.end.first());
         // A piece and what follows each of its tokens; the last token is only foretold.
         for piece in ids.chunks(context) {
@@ -134,7 +134,7 @@ mod tests {
         }
         assert!((sum / together.bytes as f64 - together.bits_per_byte).abs() < 1e-9);
         assert_eq!(together.bytes, 6 + 6 + 90 * 7);
-        let ids: usize = texts.iter().map(|t| package.tokenizer().encode(t).len() + 1).sum();
+        let ids: usize = texts.iter().map(|t| package.tokenizer().encode(t).unwrap().len() + 1).sum();
         assert!(together.tokens == ids as u64 && ids > 128 + 20, "{ids}");
     }
 

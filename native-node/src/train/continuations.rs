@@ -44,12 +44,12 @@ pub fn continuations(
     let context = engine.info().context;
     let mut all = Vec::new();
     for opening in openings {
-        let prompt = tokenizer.prompt(opening);
+        let prompt = tokenizer.prompt(opening)?;
         let room = context.saturating_sub(prompt.len() as u32).min(limit);
         let answer = generate(engine, &prompt, sampling, seed, room, &mut |_| ControlFlow::Continue(()))?;
         // Both at once: a character may begin in the opening's last token.
         let ids: Vec<_> = prompt.iter().chain(&answer.tokens).copied().collect();
-        let whole = tokenizer.decode(&ids);
+        let whole = tokenizer.decode(&ids)?;
         all.push(Continuation {
             opening: opening.to_string(),
             text: whole.strip_prefix(opening).unwrap_or(&whole).to_string(),

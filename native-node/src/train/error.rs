@@ -1,7 +1,7 @@
 //! Why nothing can be sampled, trained or measured.
 
 use camelid_core::model::import::ImportError;
-use camelid_core::model::{EngineError, GenerateError, PackageError};
+use camelid_core::model::{EngineError, GenerateError, PackageError, TokenizerError};
 use std::path::{Path, PathBuf};
 
 /// Why nothing can be sampled, trained or measured: one line.
@@ -88,6 +88,9 @@ pub enum TrainError {
     /// The package made is damaged.
     #[error("the package made cannot be read back: {0}")]
     Package(#[from] PackageError),
+    /// The model's tokenizer turns no text into ids, or no ids into text.
+    #[error(transparent)]
+    Ids(#[from] TokenizerError),
     /// An engine failed.
     #[error(transparent)]
     Engine(#[from] EngineError),

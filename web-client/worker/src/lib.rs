@@ -83,13 +83,13 @@ impl Model {
     }
 
     /// A text's ids, as a prompt: with the token that starts it, if the model has one.
-    pub fn prompt(&self, text: &str) -> Vec<u32> {
-        ids(&self.package.tokenizer().prompt(text))
+    pub fn prompt(&self, text: &str) -> Result<Vec<u32>, JsError> {
+        Ok(ids(&self.package.tokenizer().prompt(text).map_err(error)?))
     }
 
     /// The text of ids; one outside the vocabulary has none.
-    pub fn text(&self, ids: &[u32]) -> String {
-        self.package.tokenizer().decode(&tokens(ids))
+    pub fn text(&self, ids: &[u32]) -> Result<String, JsError> {
+        self.package.tokenizer().decode(&tokens(ids)).map_err(error)
     }
 
     /// Opens an empty sequence.

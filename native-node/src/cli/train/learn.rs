@@ -39,6 +39,7 @@ fn corpus(file: &Path, package: &Package, length: usize) -> Result<Corpus, Train
     let bar = bar(texts.len() as u64, "reading {wide_bar} {pos} of {len} texts, {eta} left");
     let corpus = Corpus::new(&texts, package.tokenizer(), &|done| bar.set_position(done));
     bar.finish_and_clear();
+    let corpus = corpus?;
     corpus.check(length, file)?;
     Ok(corpus)
 }

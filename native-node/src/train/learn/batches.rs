@@ -30,18 +30,18 @@ pub struct Batch {
 
 impl Corpus {
     /// Encodes texts. `progress` gets the number of texts that are done.
-    pub fn new(texts: &[String], tokenizer: &Tokenizer, progress: &dyn Fn(u64)) -> Self {
+    pub fn new(texts: &[String], tokenizer: &Tokenizer, progress: &dyn Fn(u64)) -> Result<Self, TrainError> {
         let mut corpus = Corpus { ids: Vec::new(), starts: Vec::new(), bytes: 0 };
         for (done, text) in texts.iter().enumerate() {
             corpus.starts.push(corpus.ids.len());
             corpus.ids.push(BOUNDARY.0 as u16);
             // The vocabulary has at most 65,536 ids.
-            corpus.ids.extend(tokenizer.encode(text).iter().map(|id| id.0 as u16));
+            corpus.ids.extend(tokenizer.encode(text)?.iter().map(|id| id.0 as u16));
             corpus.bytes += text.len() as u64;
             progress(done as u64 + 1);
         }
         corpus.ids.push(BOUNDARY.0 as u16);
-        corpus
+        Ok(corpus)
     }
 
     /// Checks that windows of `length` tokens can be drawn. `file` is where the texts came from.
@@ -125,7 +125,7 @@ mod tests {
     fn windows_start_with_texts_and_follow_the_step() {
         let package = Package::parse(random_model(2, &RandomShape::llama()).unwrap()).unwrap();
         let texts: Vec<String> = ["a tale", "of two", "cities"].map(String::from).into();
-        let corpus = Corpus::new(&texts, package.tokenizer(), &|_| ());
+        let corpus = Corpus::new(&texts, package.tokenizer(), &|_| ()).unwrap();
         let a = corpus.draw(5, 6, 1, 7);
         assert_eq!((a.rows, a.inputs.len(), a.targets.len()), (5, 30, 30));
         assert_eq!(a, corpus.draw(5, 6, 1, 7));

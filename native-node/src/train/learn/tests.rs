@@ -60,7 +60,7 @@ fn world() -> World {
     let shape = plan(1).shape;
     let package = package(&shape, &vec![0.5; shape.parameters()], &spec, "first", "none").unwrap();
     let package = Package::parse(package).unwrap();
-    let corpus = |number, seed| Corpus::new(&texts(number, seed), package.tokenizer(), &|_| ());
+    let corpus = |number, seed| Corpus::new(&texts(number, seed), package.tokenizer(), &|_| ()).unwrap();
     let (learned_from, held_out) = (corpus(200, 1), corpus(20, 2));
     World { spec, package, learned_from, held_out }
 }
@@ -97,7 +97,7 @@ fn the_loss_falls_and_the_integers_follow_the_floats() {
     let integers = Arc::new(Package::parse(bytes).unwrap());
     crate::train::sample::tests::cut_off_and_gone_on(integers.clone());
     let float = FloatModel::new(&weights::source(&state.plan.shape, &state.weights, "tiny", "CC0-1.0")).unwrap();
-    let sequences: Vec<_> = texts(20, 3).iter().map(|text| integers.tokenizer().prompt(text)).collect();
+    let sequences: Vec<_> = texts(20, 3).iter().map(|text| integers.tokenizer().prompt(text).unwrap()).collect();
     let c = compare(&float, &mut Reference::new(integers.clone()), &sequences).unwrap();
     assert!(c.same_top >= 0.97 && c.excess().abs() <= 0.01, "{c:?}");
     // Burn's float pass is the same model as the importers' float pass.
@@ -207,9 +207,9 @@ fn a_checkpoint_of_another_run_or_a_damaged_one_is_refused_and_stays() {
     };
     let mut more = texts(200, 1);
     more.extend(texts(50, 4));
-    assert_eq!(with(&Corpus::new(&more, world.package.tokenizer(), &|_| ())), None);
+    assert_eq!(with(&Corpus::new(&more, world.package.tokenizer(), &|_| ()).unwrap()), None);
     more[7] = "Another day.".into();
-    let error = with(&Corpus::new(&more, world.package.tokenizer(), &|_| ())).unwrap();
+    let error = with(&Corpus::new(&more, world.package.tokenizer(), &|_| ()).unwrap()).unwrap();
     assert!(error.contains("other texts"), "{error}");
     assert_eq!(std::fs::read(&file).unwrap(), good);
 
