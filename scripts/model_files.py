@@ -68,9 +68,14 @@ def train(name, data):
 
 
 def save(model, folder, dtype, shard):
-    """A directory as transformers writes it, with a byte-level tokenizer."""
+    """A directory as transformers writes it."""
     model.to(dtype).save_pretrained(folder, safe_serialization=True, max_shard_size=shard)
     model.to(torch.float32)
+    save_tokenizer(folder)
+
+
+def save_tokenizer(folder):
+    """A byte-level tokenizer's files."""
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary(), merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -235,10 +240,7 @@ def save_large(folder):
               "tie_word_embeddings": False, "bos_token_id": 0, "eos_token_id": 1}
     with open(os.path.join(folder, "config.json"), "w") as file:
         json.dump(config, file)
-    tokenizer = {"added_tokens": [], "model": {"type": "BPE", "vocab": vocabulary(), "merges": []}}
-    tokenizer["added_tokens"] = [{"id": 0, "content": "<begin>"}, {"id": 1, "content": "<end>"}]
-    with open(os.path.join(folder, "tokenizer.json"), "w") as file:
-        json.dump(tokenizer, file)
+    save_tokenizer(folder)
     shapes = {"model.embed_tokens.weight": (words, dim), "model.norm.weight": (dim,), "lm_head.weight": (words, dim)}
     parts = {"input_layernorm": (dim,), "post_attention_layernorm": (dim,), "self_attn.q_proj": (dim, dim),
              "self_attn.k_proj": (kv_heads * head, dim), "self_attn.v_proj": (kv_heads * head, dim),

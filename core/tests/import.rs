@@ -77,7 +77,7 @@ fn directory(files: &Files) -> Result<ModelRoot, ImportError> {
 
 fn gguf(bytes: &[u8]) -> Result<ModelRoot, ImportError> {
     let model = Gguf::open("m.gguf", Box::new(bytes.to_vec()), &about())?;
-    finish(&model, &model.tokenizer()?)
+    finish(&model, model.tokenizer())
 }
 
 static DIRECTORIES: LazyLock<Vec<Files>> = LazyLock::new(|| {

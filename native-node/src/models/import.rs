@@ -126,7 +126,7 @@ impl Import {
 
     fn gguf(&self, file: ModelFile, about: &About) -> Result<Model, ModelError> {
         let model = Gguf::open(&file_name(&self.path), Box::new(file), about).map_err(self.failed())?;
-        let tokenizer = model.tokenizer().map_err(self.failed())?;
+        let tokenizer = model.tokenizer().clone();
         Ok((Box::new(model), tokenizer))
     }
 

@@ -1,6 +1,7 @@
 //! Why a model cannot be imported.
 
 use crate::model::package::{PackageError, StorageError};
+use crate::model::tokenizer::TokenizerError;
 use std::string::{String, ToString};
 
 /// Why a model cannot be imported: which file, which field, what came, what to do.
@@ -112,6 +113,9 @@ pub enum ImportError {
     /// It was stopped.
     #[error("the import was stopped; nothing is left of it")]
     Stopped,
+    /// The tokenizer cannot be used.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
     /// The package would not be valid.
     #[error("the model does not fit a package: {0}")]
     Package(PackageError),

@@ -17,6 +17,7 @@ mod safetensors;
 mod source;
 mod tables;
 mod tensors;
+mod text;
 
 pub use build::{Progress, build, build_into};
 pub use error::ImportError;
@@ -25,6 +26,7 @@ pub use quantise::{Row, quantise};
 pub use random::{RandomShape, random_model, random_source};
 pub use source::{About, Field, Positions, Shape, Source, Tensor};
 pub use tables::activation as activation_table;
+pub use text::TextSide;
 
 /// A package's context is not longer: of a model whose context is, the rest is left out.
 const MAX_CONTEXT: usize = 1 << 17;

@@ -94,7 +94,7 @@ fn tokenizer() -> Value {
     json!({
         "version": "1.0", "added_tokens": added, "normalizer": null,
         "pre_tokenizer": { "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true },
-        "post_processor": null, "decoder": { "type": "ByteLevel" },
+        "post_processor": null, "decoder": { "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true },
         "model": { "type": "BPE", "vocab": vocab, "merges": [] },
     })
 }

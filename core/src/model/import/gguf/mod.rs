@@ -3,15 +3,17 @@
 mod names;
 mod reader;
 mod text;
+mod tokenizer;
 
-pub use text::TextParts;
+pub(super) use text::TextParts;
+pub(super) use tokenizer::text_side;
 
 use super::ImportError;
 use super::files::Named;
 use super::rope::{Scaling, speeds};
 use super::source::{About, Field, Positions, Shape, Source, Tensor};
 use super::tensors::{Mapped, Tensors};
-use crate::model::package::{ActivationKind, Architecture, Biases, MlpKind, NormKind, ReadAt};
+use crate::model::package::{ActivationKind, Architecture, Biases, MlpKind, NormKind, ReadAt, SpecialTokens};
 use crate::model::tokenizer::TokenizerSpec;
 use reader::Value;
 use std::boxed::Box;
@@ -26,7 +28,7 @@ pub const MAGIC: &[u8; 4] = b"GGUF";
 /// A GGUF file: a model and its tokenizer.
 pub struct Gguf {
     source: Mapped,
-    text: TextParts,
+    tokenizer: TokenizerSpec,
 }
 
 impl core::fmt::Debug for Gguf {
@@ -45,19 +47,16 @@ impl Gguf {
             return Err(ImportError::unsupported(name, "a model in several files", advice));
         }
         let text = text::parts(&metadata)?;
-        let shape = shape(&metadata, &contents.tensors, &text, about)?;
+        let mut shape = shape(&metadata, &contents.tensors, &text, about)?;
+        let side = text_side(&text, shape.vocabulary)?;
+        (shape.special, shape.chat_template) = (side.special, side.chat_template);
         let source = names::map(Mapped::new(shape, contents.tensors))?;
-        Ok(Gguf { source, text })
-    }
-
-    /// What the file says of its text.
-    pub fn text(&self) -> &TextParts {
-        &self.text
+        Ok(Gguf { source, tokenizer: side.tokenizer })
     }
 
     /// The tokenizer.
-    pub fn tokenizer(&self) -> Result<TokenizerSpec, ImportError> {
-        text::tokenizer(&self.text, self.source.shape().vocabulary)
+    pub fn tokenizer(&self) -> &TokenizerSpec {
+        &self.tokenizer
     }
 }
 
@@ -201,8 +200,8 @@ fn shape(m: &Metadata, tensors: &Tensors, text: &TextParts, about: &About) -> Re
             mlp: has("ffn_down.bias"),
         },
         tied_head: !tensors.has("output.weight"),
-        special: text::special(text, architecture),
-        chat_template: text.chat_template.clone().unwrap_or_default(),
+        special: SpecialTokens::default(),
+        chat_template: String::new(),
     })
 }
 

@@ -3,33 +3,29 @@
 use super::Metadata;
 use super::reader::Value;
 use crate::model::import::ImportError;
-use crate::model::import::error::brief;
-use crate::model::import::llama2c::byte_piece;
-use crate::model::import::quantise::ranks;
-use crate::model::package::{Architecture, SpecialTokens};
-use crate::model::tokenizer::{Piece, Pieces, ScoredSpec, TokenizerSpec};
-use crate::units::TokenId;
 use std::collections::BTreeSet;
 use std::format;
 use std::string::{String, ToString};
-use std::vec;
 use std::vec::Vec;
 
-const KIND: &str = "tokenizer.ggml.model";
-const TOKENS: &str = "tokenizer.ggml.tokens";
-const SCORES: &str = "tokenizer.ggml.scores";
+pub(super) const KIND: &str = "tokenizer.ggml.model";
+pub(super) const PRE: &str = "tokenizer.ggml.pre";
+pub(super) const TOKENS: &str = "tokenizer.ggml.tokens";
+pub(super) const SCORES: &str = "tokenizer.ggml.scores";
 const TYPES: &str = "tokenizer.ggml.token_type";
-const MERGES: &str = "tokenizer.ggml.merges";
+pub(super) const MERGES: &str = "tokenizer.ggml.merges";
 
 /// Types of tokens, as GGUF numbers them.
-const UNKNOWN: i32 = 2;
-const CONTROL: i32 = 3;
-const UNUSED: i32 = 5;
-const BYTE: i32 = 6;
+pub(super) const NORMAL: i32 = 1;
+pub(super) const UNKNOWN: i32 = 2;
+pub(super) const CONTROL: i32 = 3;
+pub(super) const USER_DEFINED: i32 = 4;
+pub(super) const UNUSED: i32 = 5;
+pub(super) const BYTE: i32 = 6;
 
 /// What a GGUF file says of its text, each field by the key that it comes from.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct TextParts {
+pub(in crate::model::import) struct TextParts {
     /// The file's name, for errors.
     pub file: String,
     /// `tokenizer.ggml.model`: `gpt2` (byte-level pairs with merges) or `llama` (pieces with scores).
@@ -48,6 +44,8 @@ pub struct TextParts {
     pub begin: Option<u32>,
     /// `tokenizer.ggml.eos_token_id`, `eot_token_id` and `eom_token_id`, ascending.
     pub end: Vec<u32>,
+    /// `tokenizer.ggml.eos_token_id`: what a template calls `eos_token`.
+    pub eos: Option<u32>,
     /// `tokenizer.ggml.unknown_token_id`.
     pub unknown: Option<u32>,
     /// `tokenizer.ggml.add_bos_token`.
@@ -88,10 +86,11 @@ pub(super) fn parts(m: &Metadata) -> Result<TextParts, ImportError> {
     Ok(TextParts {
         file: m.file.clone(),
         model: m.text(KIND)?.ok_or_else(|| m.wrong(KIND, "llama or gpt2"))?.to_string(),
-        pre: m.text("tokenizer.ggml.pre")?.map(ToString::to_string),
+        pre: m.text(PRE)?.map(ToString::to_string),
         merges: texts(m, MERGES)?,
         begin: id("bos")?,
         end: end.into_iter().collect(),
+        eos: id("eos")?,
         unknown: id("unknown")?,
         add_begin: m.flag("tokenizer.ggml.add_bos_token")?,
         add_space_prefix: m.flag("tokenizer.ggml.add_space_prefix")?,
@@ -111,50 +110,4 @@ fn texts(m: &Metadata, field: &str) -> Result<Vec<String>, ImportError> {
         }
         Some(_) => Err(m.wrong(field, "a list of texts")),
     }
-}
-
-/// Begin and end tokens: a Llama's prompts begin with the begin token where nothing else is said.
-pub(super) fn special(parts: &TextParts, architecture: Architecture) -> SpecialTokens {
-    let begins = parts.add_begin.unwrap_or(architecture == Architecture::Llama);
-    SpecialTokens {
-        begin: parts.begin.filter(|_| begins).map(TokenId),
-        end: parts.end.iter().copied().map(TokenId).collect(),
-    }
-}
-
-/// The tokenizer of a model with a vocabulary of `vocabulary` tokens.
-pub(super) fn tokenizer(parts: &TextParts, vocabulary: usize) -> Result<TokenizerSpec, ImportError> {
-    if parts.tokens.len() > vocabulary {
-        let reason = format!("{TOKENS} has {} tokens, the model {vocabulary}", parts.tokens.len());
-        return Err(ImportError::damaged(&parts.file, reason));
-    }
-    match &*parts.model {
-        "llama" => scored(parts, vocabulary),
-        other => {
-            let found = format!("{KIND} {} ({})", brief(other), brief(parts.pre.as_deref().unwrap_or("default")));
-            Err(ImportError::unsupported(&parts.file, found, "take a model whose tokenizer is of kind llama"))
-        }
-    }
-}
-
-/// Pieces with scores, as sentencepiece has them: U+2581 stands for a space.
-fn scored(parts: &TextParts, vocabulary: usize) -> Result<TokenizerSpec, ImportError> {
-    if parts.scores.is_empty() {
-        return Err(ImportError::damaged(&parts.file, format!("{SCORES} is absent")));
-    }
-    let types = if parts.token_types.is_empty() { vec![1; parts.tokens.len()] } else { parts.token_types.clone() };
-    let mut pieces = Vec::new();
-    for (id, ((token, kind), rank)) in parts.tokens.iter().zip(types).zip(ranks(&parts.scores)).enumerate() {
-        pieces.push(match kind {
-            UNKNOWN | CONTROL | UNUSED => Piece::Control(token.clone().into_bytes()),
-            BYTE => Piece::Byte(byte_piece(token.as_bytes()).ok_or_else(|| {
-                ImportError::damaged(&parts.file, format!("token {id} is of type byte, but not of the form <0x41>"))
-            })?),
-            _ => Piece::Text { rank, bytes: token.replace('\u{2581}', " ").into_bytes() },
-        });
-    }
-    // Rows of the embedding that no token has.
-    pieces.extend((pieces.len()..vocabulary).map(|id| Piece::Control(format!("<unused {id}>").into_bytes())));
-    let prefix_space = parts.add_space_prefix.unwrap_or(true);
-    Ok(TokenizerSpec::Scored(ScoredSpec { prefix_space, pieces: Pieces(pieces) }))
 }

@@ -2,15 +2,15 @@
 
 use crate::model::import::ImportError;
 use crate::model::import::error::brief;
-use crate::model::import::files::Named;
+use crate::model::import::files::{Directory, Named};
 use crate::units::TokenId;
 use serde_json::{Map, Value};
 use std::format;
 use std::string::{String, ToString};
 use std::vec::Vec;
 
-/// No configuration is longer.
-const MAX_CONFIG: u64 = 1 << 20;
+/// No configuration is longer; a tokenizer's, with a thousand tokens described, is the longest.
+const MAX_CONFIG: u64 = 8 << 20;
 
 /// A JSON object and the file it stands in.
 pub(super) struct Config {
@@ -28,7 +28,16 @@ impl Config {
         Ok(Config { file: file.name.clone(), path: String::new(), fields })
     }
 
-    fn get(&self, field: &str) -> Option<&Value> {
+    /// Reads a file that may be absent: then it says nothing.
+    pub fn or_empty(directory: &dyn Directory, name: &str) -> Result<Self, ImportError> {
+        match Named::open(directory, name)? {
+            Some(file) => Config::read(&file),
+            None => Ok(Config { file: name.to_string(), path: String::new(), fields: Map::new() }),
+        }
+    }
+
+    /// A field's value, if there.
+    pub fn get(&self, field: &str) -> Option<&Value> {
         self.fields.get(field).filter(|v| !v.is_null())
     }
 

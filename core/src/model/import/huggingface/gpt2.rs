@@ -50,7 +50,7 @@ pub(super) fn read(config: &Config, about: &About) -> Result<Model, ImportError>
         special: SpecialTokens::default(),
         chat_template: String::new(),
     };
-    Ok(Model { shape, begins: false, map })
+    Ok(Model { shape, map })
 }
 
 fn map(mut m: Mapped) -> Result<Mapped, ImportError> {

@@ -16,8 +16,6 @@ pub(super) type Map = fn(Mapped) -> Result<Mapped, ImportError>;
 /// A configuration as read: the shape, and how its fields' tensors are called.
 pub(super) struct Model {
     pub shape: Shape,
-    /// Whether prompts begin with the begin token where nothing else is said.
-    pub begins: bool,
     pub map: Map,
 }
 
@@ -81,7 +79,7 @@ fn read(config: &Config, about: &About, architecture: Architecture, biases: Bias
         special: SpecialTokens::default(),
         chat_template: String::new(),
     };
-    Ok(Model { map, begins: architecture == Architecture::Llama, shape })
+    Ok(Model { map, shape })
 }
 
 /// An activation function by its name in `transformers`.

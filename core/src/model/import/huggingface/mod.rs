@@ -3,15 +3,14 @@
 mod config;
 mod gpt2;
 mod llama;
-mod tokenizer;
+mod text;
 
-pub use tokenizer::tokenizer_of;
+pub use text::{text_of, tokenizer_of};
 
 use super::files::{Directory, Named};
 use super::source::{About, Source};
 use super::tensors::{Mapped, Tensors};
 use super::{ImportError, safetensors};
-use crate::model::package::SpecialTokens;
 use config::Config;
 use serde::Deserialize;
 use std::boxed::Box;
@@ -21,7 +20,6 @@ use std::string::String;
 
 const CONFIG: &str = "config.json";
 const GENERATION: &str = "generation_config.json";
-const TOKENIZER: &str = "tokenizer_config.json";
 const WEIGHTS: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
 
@@ -47,7 +45,8 @@ pub fn source(directory: &dyn Directory, about: &About) -> Result<Box<dyn Source
         }
     };
     let mut model = read(&config, about)?;
-    model.shape.special = special(directory, &config, model.begins)?;
+    let text = text_of(directory, model.shape.vocabulary)?;
+    (model.shape.special, model.shape.chat_template) = (text.special, text.chat_template);
     let tensors = weights(directory)?;
     Ok(Box::new((model.map)(Mapped::new(model.shape, tensors))?))
 }
@@ -89,22 +88,4 @@ fn weights(directory: &dyn Directory) -> Result<Tensors, ImportError> {
         }
     }
     Ok(tensors)
-}
-
-/// Begin and end tokens: every end-token id that either configuration names. Whether a prompt begins with the begin
-/// token, the tokenizer's configuration says, or else the architecture's custom.
-fn special(directory: &dyn Directory, config: &Config, begins: bool) -> Result<SpecialTokens, ImportError> {
-    let generation = Named::open(directory, GENERATION)?.map(|file| Config::read(&file)).transpose()?;
-    let configs = || generation.iter().chain([config]);
-    let mut end = BTreeSet::new();
-    let mut begin = None;
-    for config in configs() {
-        end.extend(config.ids("eos_token_id")?);
-        begin = begin.or(config.ids("bos_token_id")?.first().copied());
-    }
-    let begins = match Named::open(directory, TOKENIZER)? {
-        Some(file) => Config::read(&file)?.flag("add_bos_token", begins)?,
-        None => begins,
-    };
-    Ok(SpecialTokens { begin: begin.filter(|_| begins), end: end.into_iter().collect() })
 }
