@@ -2,7 +2,7 @@
 # Build results go to ~/.cache/camelid/target, outside the checkout; CARGO_TARGET_DIR names another place.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-bits test-gpu test-models test-browser bench-wasm wasm lint no-std bench-engine bench-plots train
+.PHONY: help setup build demo test test-bits test-gpu test-models test-tokenizers test-browser bench-wasm wasm lint no-std bench-engine bench-plots train
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
@@ -26,8 +26,12 @@ test-gpu: setup ## The same bits on the GPU (or lavapipe): 10,000 tokens nativel
 	@sh scripts/test-gpu.sh
 	@sh scripts/test-gpu-browser.sh
 
-test-models: setup ## Imported models of every architecture against transformers, as a table: ARGS=--large
+test-models: setup ## Tokenizers against Python's, imported models of every architecture against transformers: ARGS=--large
+	@sh scripts/test-tokenizers.sh
 	@ARGS="$(ARGS)" sh scripts/test-models.sh
+
+test-tokenizers: setup ## Tokenizers against Python's: ids and text of 10,000 lines on each of seven
+	@sh scripts/test-tokenizers.sh
 
 test-browser: setup ## The tests in Chromium alone: the same bits, checks of answers (the first run builds for minutes)
 	@sh scripts/test-browser.sh

@@ -5,12 +5,14 @@
 
 use anyhow::{Context, anyhow};
 use camelid_browser_tests::{stories, write};
+use camelid_core::model::import::{RandomShape, build, huggingface, random_source};
 use camelid_core::model::{Reference, Sampling, generate};
 use camelid_core::units::TokenId;
 use camelid_test_vectors::{Case, Plan, Stream, digest, named_cases, plans, random_case, reference};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Tokens of texts where the environment names no number.
 const SHORT: usize = 6_000;
@@ -42,7 +44,30 @@ fn main() -> anyhow::Result<()> {
     }
     write(&folder.join("cases.json"), serde_json::to_string(&json!({ "cases": written }))?.as_bytes())?;
     println!("{} models, {tokens} tokens: {}", cases.len(), folder.display());
-    Ok(())
+    tokenizers(&folder)
+}
+
+/// `tokenizers.json`, and a package for each tokenizer of core's vectors: texts, ids and the text that these give, by
+/// Python's `tokenizers`.
+fn tokenizers(folder: &Path) -> anyhow::Result<()> {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../core/tests/vectors/tokenizers");
+    let mut written = Vec::new();
+    let entries = std::fs::read_dir(&own).with_context(|| own.display().to_string())?;
+    for path in entries.map(|e| e.map(|e| e.path())) {
+        let path = path?;
+        let vectors: Value =
+            serde_json::from_slice(&std::fs::read(&path)?).with_context(|| path.display().to_string())?;
+        let (name, n) = (&vectors["name"], vectors["vocabulary"].as_u64().unwrap_or(0) as usize);
+        let shape = RandomShape { vocabulary: n.max(258), ..RandomShape::llama() };
+        let json = vectors["tokenizer"].to_string().into_bytes();
+        let directory = BTreeMap::from([("tokenizer.json".to_string(), json)]);
+        let tokenizer = huggingface::tokenizer_of(&directory, shape.vocabulary)?;
+        let file = format!("tokenizer-{}.camelid", name.as_str().context("vectors without a name")?);
+        write(&folder.join(&file), &build(&random_source(1, &shape), &tokenizer)?)?;
+        written.push(json!({ "name": name, "package": file, "cases": vectors["cases"] }));
+    }
+    println!("{} tokenizers", written.len());
+    write(&folder.join("tokenizers.json"), serde_json::to_string(&written)?.as_bytes())
 }
 
 /// What the browser is told of a case.
