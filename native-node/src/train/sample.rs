@@ -127,7 +127,7 @@ pub fn sample(
                         let ids: Vec<_> = std::iter::once(begin).chain(tokens.iter().copied()).collect();
                         tokenizer.decode(&ids)
                     });
-                    let text = whole.filter(|text| is_text(text)).map(|text| (text, tokens.len() as u64));
+                    let text = whole.transpose()?.filter(|text| is_text(text)).map(|text| (text, tokens.len() as u64));
                     writer.put(number, text, plan.bytes)?;
                     progress(writer.state.bytes);
                     if writer.state.texts > in_vain.0 {

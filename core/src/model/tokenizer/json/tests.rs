@@ -206,11 +206,9 @@ fn what_cannot_be_used_is_named() {
 fn a_pattern_that_blows_up_is_an_error() {
     let split =
         |regex: &str| json!({"type": "Split", "pattern": {"Regex": regex}, "behavior": "Isolated", "invert": false});
-    let text = format!("{}b", "a".repeat(200));
-    for (regex, words) in [("(?:a(?!c)|aa(?!c))+!", "too many steps"), (r"a(?=(?:aa\Ka))", "goes back")] {
-        let error = read(&with("/pre_tokenizer", split(regex))).and_then(|t| t.encode(&text)).unwrap_err();
-        assert!(error.to_string().contains(words), "{regex}: {error}");
-    }
+    let t = read(&with("/pre_tokenizer", split("(?:a(?!c)|aa(?!c))+!"))).unwrap();
+    let error = t.encode(&format!("{}b", "a".repeat(200))).unwrap_err();
+    assert!(error.to_string().contains("too many steps"), "{error}");
     // Looking far for what is not there is no blow-up.
     let t = read(&with("/pre_tokenizer", split(r"(?=(\d{3})+(?!\d))"))).unwrap();
     let text = "ab ".repeat(100_000) + "1234567";
