@@ -17,8 +17,7 @@ cargo clippy --locked --workspace --all-targets --features "$(sh scripts/feature
 if [ -d "$(rustc --print sysroot)/lib/rustlib/wasm32-unknown-unknown" ]; then
     say "clippy for WASM"
     # shellcheck disable=SC2086
-    RUSTFLAGS='--cfg getrandom_backend="wasm_js"' \
-        cargo clippy --locked -p camelid-core -p camelid-web-worker --features camelid-core/cpu --target wasm32-unknown-unknown -- $deny
+    cargo clippy --locked -p camelid-core -p camelid-web-worker --features camelid-core/cpu --target wasm32-unknown-unknown -- $deny
 fi
 
 if cargo deny --version >/dev/null 2>&1; then

@@ -8,9 +8,6 @@
 need_node
 npm_packages web-client
 say "building the worker's WASM module"
-# What tokenizers need of getrandom asks for this flag before it takes random numbers from the browser.
-export RUSTFLAGS='--cfg getrandom_backend="wasm_js"'
 wasm_cargo build --locked -p camelid-web-worker --profile wasm --target "$wasm_target"
-unset RUSTFLAGS
 wasm_module "$CARGO_TARGET_DIR/$wasm_target/wasm/camelid_web_worker.wasm" camelid-bindgen web-client/bindgen/Cargo.toml \
     "$CARGO_TARGET_DIR/web/worker" -O3
