@@ -8,6 +8,7 @@ data="${CAMELID_DATA:-../shared/data}"
 for file in text/tinyshakespeare.txt stories260k/stories260K.bin; do
     [ -f "$data/$file" ] || die "no $data/$file: CAMELID_DATA names the folder that has it"
 done
-sh scripts/build.sh
+say "building camelid"
+cargo build --locked -p camelid-node
 # shellcheck disable=SC2086
 exec "$python" scripts/test_models.py "$CARGO_TARGET_DIR/debug/camelid" "$data" "$CAMELID_CACHE/test-models" ${ARGS:-}

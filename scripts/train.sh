@@ -14,7 +14,7 @@ if [ ! -f "$teacher" ]; then
     camelid model import "$TEACHER" --name stories260k --licence MIT
 fi
 say "texts"
-camelid train sample --model stories260k --out "$DIR/texts.txt" --size "${SIZE:-30MB}" --seed 1
+camelid train sample --model stories260k --out "$DIR/texts.txt" --size "${SIZE:-25MB}" --seed 1
 camelid train sample --model stories260k --out "$DIR/held-out.txt" --size 1MB --seed 2
 [ -f "$DIR/tokenizer" ] || camelid train tokenizer --text "$DIR/texts.txt" --out "$DIR/tokenizer"
 say "training in $DIR/run (Ctrl-C stops; the same command goes on)"

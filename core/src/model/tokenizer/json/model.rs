@@ -137,7 +137,8 @@ impl Model {
     }
 }
 
-/// Tokens and their ids, or pieces by id with their scores.
+/// Tokens and their ids, or pieces by id with their scores. Scores are floats, as in the file: the crate adds and compares
+/// them, no more, and both have one result everywhere. Text is never consensus; ids are.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Vocabulary {
     Ids(BTreeMap<String, u32>),
