@@ -2,7 +2,7 @@
 # Build results go to ~/.cache/camelid/target, outside the checkout; CARGO_TARGET_DIR names another place.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-bits test-gpu test-models test-tokenizers test-browser bench-wasm wasm lint no-std bench-engine bench-plots train
+.PHONY: help setup build demo test test-bits test-gpu test-models test-tokenizers test-browser bench-wasm wasm lint no-std bench-chain bench-engine bench-plots train
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
@@ -44,6 +44,9 @@ bench-wasm: setup ## The WASM module in Chromium against the native engine on on
 
 bench-engine: setup ## The engine's speed against llama.cpp (built on first use), with the bars: ROUNDS=3 ARGS=--json
 	@ROUNDS="$(ROUNDS)" ARGS="$(ARGS)" sh scripts/bench-engine.sh
+
+bench-chain: setup ## Hashes, signatures, headers, blocks and sync against OpenSSL and libsecp256k1: ARGS=--json
+	@ARGS="$(ARGS)" sh scripts/bench-chain.sh
 
 bench-plots: setup ## Draw the plots of docs/performance.md again
 	@sh scripts/bench-plots.sh

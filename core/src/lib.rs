@@ -8,10 +8,10 @@
 //!
 //! `no_std` with `alloc`; the feature `import` adds the model importers and the float evaluation path, the feature
 //! `cpu` the engine with threads and vector instructions, the feature `burn` the engine on graphics processors, the
-//! feature `tokenizers` text by a `tokenizer.json` and chat templates: they need
-//! the standard library.
+//! feature `tokenizers` text by a `tokenizer.json` and chat templates, the feature `libsecp256k1` keys by Bitcoin's library in
+//! C: they need the standard library.
 #![no_std]
-// The feature `cpu` has one module with vector instructions that may.
+// The feature `cpu` has two modules with vector instructions that may.
 #![cfg_attr(not(feature = "cpu"), forbid(unsafe_code))]
 #![deny(unsafe_code)]
 

@@ -53,6 +53,8 @@ fn wycheproof_ecdsa_bitcoin() {
             Ok(s) => key.verify(&sha256(&bytes(test, "msg")), s),
             Err(_) => false,
         };
+        let by_reference = signature.as_ref().is_ok_and(|s| key.verify_by_reference(&sha256(&bytes(test, "msg")), s));
+        assert_eq!(accepted, by_reference, "{test}");
         assert_eq!(accepted, text(test, "result") == "valid", "{test}: {signature:?}");
         if test["flags"].as_array().is_some_and(|f| f.iter().any(|f| f == "SignatureMalleabilityBitcoin")) {
             assert_eq!(signature, Err(KeyError::HighS));

@@ -13,6 +13,7 @@ pub mod miner;
 pub mod models;
 pub mod network;
 pub mod node;
+pub mod parallel;
 pub mod run;
 pub mod store;
 pub mod train;

@@ -112,6 +112,34 @@ fn a_model_is_measured_and_drawn() {
     assert!(text.contains("reference") && text.contains("3 one after another"), "{text}");
 }
 
+/// All of `make bench-chain` in small, two nodes that follow one another included.
+#[test]
+fn blocks_are_measured() {
+    let dir = tempfile::tempdir().unwrap();
+    let small = ["bench", "chain", "--rounds", "1", "--seconds", "0.01", "--headers", "30", "--blocks", "2"];
+    let sizes = ["--transactions", "20", "--sync-blocks", "30"];
+    let text = good(dir.path(), &[&small[..], &sizes, &["--json"]].concat(), "");
+    let report: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let positive = [
+        ("hashes", "double_sha256_per_second"),
+        ("hashes", "portable_per_second"),
+        ("headers", "checks_per_second"),
+        ("headers", "accepted_on_disk_per_second"),
+        ("signatures", "ratio_to_libsecp256k1"),
+        ("signatures", "k256_per_second"),
+        ("connect", "per_second"),
+        ("connect", "speedup"),
+        ("sync", "blocks_per_second"),
+        ("sync", "disk_bytes"),
+    ];
+    for (part, name) in positive {
+        assert!(report[part][name].as_f64().is_some_and(|v| v > 0.0), "{part}.{name} in {report}");
+    }
+    assert_eq!((&report["connect"]["transactions_per_block"], &report["sync"]["blocks"]), (&20.into(), &30.into()));
+    let text = good(dir.path(), &[&small[..], &["--transactions", "5", "--sync-blocks", "0"]].concat(), "");
+    assert!(text.contains("2 blocks of 5 each") && !text.contains("peak memory"), "{text}");
+}
+
 #[test]
 fn a_model_is_imported_and_shown() {
     let dir = tempfile::tempdir().unwrap();

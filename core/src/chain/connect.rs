@@ -1,6 +1,7 @@
 //! Connecting a block to the coins and disconnecting it: pure functions.
 
-use super::transaction_rules::{ChainView, NextBlock, check_inputs};
+use super::scripts::{ScriptCheck, ScriptRunner};
+use super::transaction_rules::{ChainView, NextBlock, check_money};
 use super::{BlockError, CheckError, Undo, UndoError};
 use crate::block::{Block, subsidy};
 use crate::contract;
@@ -8,6 +9,7 @@ use crate::script::templates::is_unspendable;
 use crate::transaction::{Coin, OutPoint, Transaction};
 use crate::units::{Amount, Height, Timestamp};
 use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 
 /// Changes to the unspent outputs; `None` removes.
 pub type CoinChanges = BTreeMap<OutPoint, Option<Coin>>;
@@ -65,18 +67,21 @@ impl<V: ChainView> ChainView for InBlock<'_, V> {
     }
 }
 
-/// Checks a semantically valid block on top of the chain that `view` shows, and says what it changes.
+/// Checks a semantically valid block on top of the chain that `view` shows, and says what it changes. `run` runs the checks
+/// of its scripts.
 pub fn connect_block<V: ChainView>(
     block: &Block,
     next: &NextBlock<'_>,
     view: &V,
+    run: ScriptRunner,
 ) -> Result<Connected, CheckError<BlockError, V::Error>> {
     let mut coins = InBlock::new(view);
-    let (mut fees, mut sigops, mut undo) = (Amount::ZERO, 0u32, Undo::default());
+    let (mut fees, mut sigops, mut scripts) = (Amount::ZERO, 0u32, Vec::new());
     let (coinbase, rest) = block.transactions.split_first().ok_or(BlockError::NoCoinbase)?;
+    let at = |index, tx: &Transaction, error| BlockError::Transaction { index, txid: tx.txid(), error };
     for (index, tx) in (1..).zip(rest) {
-        let checked = check_inputs(tx, next, &coins).map_err(|e| match e {
-            CheckError::Rule(error) => CheckError::Rule(BlockError::Transaction { index, txid: tx.txid(), error }),
+        let checked = check_money(tx, next, &coins).map_err(|e| match e {
+            CheckError::Rule(error) => CheckError::Rule(at(index, tx, error)),
             CheckError::Store(error) => CheckError::Store(error),
         })?;
         // "A block has at most 20,000 signature checks."
@@ -85,11 +90,16 @@ pub fn connect_block<V: ChainView>(
             return Err(BlockError::Sigops { max: next.params.max_block_sigops, found: sigops }.into());
         }
         fees = fees.checked_add(checked.fee).ok_or(BlockError::FeesTooLarge)?;
-        undo.spent.extend(checked.spent);
+        scripts.push(ScriptCheck { index, tx, spent: checked.spent });
         coins.apply(tx, next.height);
     }
     check_coinbase(coinbase, fees, next)?;
+    // Last and together: they cost the most, and by here the block is worth it.
+    if let Some((check, error)) = run(&scripts, next).and_then(|(found, e)| Some((scripts.get(found)?, e))) {
+        return Err(at(check.index, check.tx, error).into());
+    }
     coins.apply(coinbase, next.height);
+    let undo = Undo { spent: scripts.into_iter().flat_map(|check| check.spent).collect() };
     Ok(Connected { coins: coins.changes, undo, fees })
 }
 

@@ -28,6 +28,7 @@ pub use error::{BlockError, ChainError, CheckError, HeaderError, TransactionErro
 pub use header_rules::{check_header, next_work_required};
 pub use locks::{check_finality, check_relative_locks};
 pub use memory::MemoryStore;
+pub use scripts::{ScriptCheck, ScriptRunner, one_by_one};
 pub use state::{Accepted, Chain, ChainBlock, Outcome};
 pub use store::{Batch, BlockStatus, HeaderEntry, Store, TransactionLocation, Undo};
 pub use template::Template;

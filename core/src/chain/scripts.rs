@@ -1,25 +1,58 @@
 //! Who may spend: plain inputs by their scripts, contracts by the rules of the `contract` room.
+//!
+//! These checks need nothing but the transaction, the coins that it spends and the block's place: those of one block are
+//! collected, and whoever has several processors runs them side by side ([`ScriptRunner`]).
 
 use super::TransactionError;
 use super::transaction_rules::NextBlock;
+use crate::block::NetworkParams;
 use crate::contract;
 use crate::script::opcode::Opcode;
 use crate::script::{self, SpendChecker};
 use crate::transaction::{Coin, SignatureHasher, Transaction, TxOut};
 use alloc::vec::Vec;
 
-/// Checks every input of a transaction that is not a coinbase, and its contract outputs. Gives the number of
-/// signature checks that count towards the block's limit.
-pub(super) fn check_scripts(tx: &Transaction, spent: &[Coin], next: &NextBlock<'_>) -> Result<u32, TransactionError> {
+/// A transaction of a block, of which everything else was checked, and what checking its scripts needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScriptCheck<'a> {
+    /// Its index in the block.
+    pub index: usize,
+    /// The transaction.
+    pub tx: &'a Transaction,
+    /// The coins that its inputs spend, in order.
+    pub spent: Vec<Coin>,
+}
+
+impl ScriptCheck<'_> {
+    /// Runs the check: whether each of the coins may be spent like this in the block described by `next`.
+    pub fn run(&self, next: &NextBlock<'_>) -> Result<(), TransactionError> {
+        check_scripts(self.tx, &self.spent, next)
+    }
+}
+
+/// Runs the checks of a block and gives the index in the list and the error of the first one that fails. The checks do not
+/// depend on each other.
+pub type ScriptRunner = fn(&[ScriptCheck<'_>], &NextBlock<'_>) -> Option<(usize, TransactionError)>;
+
+/// Runs the checks one after another.
+pub fn one_by_one(checks: &[ScriptCheck<'_>], next: &NextBlock<'_>) -> Option<(usize, TransactionError)> {
+    checks.iter().enumerate().find_map(|(at, check)| check.run(next).err().map(|error| (at, error)))
+}
+
+/// The number of signature checks that count towards the block's limit.
+///
+/// "A block has at most 20,000 signature checks. They are counted before they are made": a transaction that no block can hold
+/// costs whoever looks at it nothing.
+pub(super) fn count_sigops(spent: &[Coin], params: &NetworkParams) -> Result<u32, TransactionError> {
+    let count = |sum: u32, c: &Coin| sum.saturating_add(script::signature_operations(&c.output.script_pubkey));
+    let (found, max) = (spent.iter().fold(0, count), params.max_block_sigops);
+    if found > max { Err(TransactionError::Sigops { max, found }) } else { Ok(found) }
+}
+
+/// Checks every input of a transaction that is not a coinbase, and its contract outputs.
+pub(super) fn check_scripts(tx: &Transaction, spent: &[Coin], next: &NextBlock<'_>) -> Result<(), TransactionError> {
     let outputs: Vec<TxOut> = spent.iter().map(|c| c.output.clone()).collect();
     let hasher = SignatureHasher::new(tx, &outputs, next.params.network);
-    // "A block has at most 20,000 signature checks. They are counted before they are made": a transaction that no block
-    // can hold costs whoever looks at it nothing.
-    let count = |sum: u32, o: &TxOut| sum.saturating_add(script::signature_operations(&o.script_pubkey));
-    let (sigops, max) = (outputs.iter().fold(0, count), next.params.max_block_sigops);
-    if sigops > max {
-        return Err(TransactionError::Sigops { max, found: sigops });
-    }
     for (index, (input, output)) in tx.inputs.iter().zip(&outputs).enumerate() {
         // A contract's rules see the whole transaction: they are checked below.
         if output.script_pubkey.as_bytes().first() != Some(&(Opcode::Contract as u8)) {
@@ -29,6 +62,5 @@ pub(super) fn check_scripts(tx: &Transaction, spent: &[Coin], next: &NextBlock<'
                 .map_err(|error| TransactionError::Script { input: index, error })?;
         }
     }
-    contract::check_transaction(tx, spent, next.height, next.params, &hasher)?;
-    Ok(sigops)
+    Ok(contract::check_transaction(tx, spent, next.height, next.params, &hasher)?)
 }

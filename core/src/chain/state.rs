@@ -5,6 +5,7 @@ use super::connect::{connect_block, disconnect_block};
 use super::header_rules::{self, check_header, check_in_context, genesis_entry};
 use super::orphans::Orphans;
 use super::overlay::Overlay;
+use super::scripts::{ScriptRunner, one_by_one};
 use super::transaction_rules::NextBlock;
 use super::{Batch, BlockError, BlockStatus, ChainError, CheckError, HeaderEntry, Store, TransactionLocation, Undo};
 use crate::block::{Block, CompactTarget, Header, NetworkParams};
@@ -84,6 +85,7 @@ pub struct Chain<S> {
     pub(super) params: &'static NetworkParams,
     pub(super) tip: HeaderEntry,
     orphans: Orphans,
+    run_scripts: ScriptRunner,
 }
 
 type ResultOf<T, S> = Result<T, ChainError<<S as Store>::Error>>;
@@ -103,7 +105,7 @@ impl<S: Store> Chain<S> {
             batch.transactions.extend((0..).zip(&genesis.transactions).map(|(i, tx)| (tx.txid(), location(i))));
             batch.blocks.insert(expected, genesis);
             store.commit(batch).map_err(ChainError::Store)?;
-            return Ok(Chain { store, params, tip, orphans: Orphans::default() });
+            return Ok(Chain { store, params, tip, orphans: Orphans::default(), run_scripts: one_by_one });
         };
         match store.hash_at(Height(0)).map_err(ChainError::Store)? {
             Some(found) if found == expected => {}
@@ -111,7 +113,12 @@ impl<S: Store> Chain<S> {
             None => return Err(ChainError::Damaged { what: "the height index", hash: expected }),
         }
         let tip = Overlay::new(&store).header(&tip)?;
-        Ok(Chain { store, params, tip, orphans: Orphans::default() })
+        Ok(Chain { store, params, tip, orphans: Orphans::default(), run_scripts: one_by_one })
+    }
+
+    /// The same chain with another way to run the script checks of a block than one after another.
+    pub fn with_script_runner(self, run_scripts: ScriptRunner) -> Self {
+        Chain { run_scripts, ..self }
     }
 
     /// The store, to read.
@@ -221,7 +228,7 @@ impl<S: Store> Chain<S> {
                 }
             }
         }
-        if best != before && !follows_invalid(&overlay, &best)? {
+        if best != before && !follows_invalid(&overlay, &best, Some(&before.hash()))? {
             overlay.batch.best_header = Some(best.hash());
         }
         let batch = overlay.batch;
@@ -313,7 +320,7 @@ impl<S: Store> Chain<S> {
             return Ok(accepted);
         }
         accepted.outcome = Outcome::NewTip;
-        match reorganise(&mut overlay, &self.tip, &entry, self.params, &mut accepted) {
+        match reorganise(&mut overlay, &self.tip, &entry, (self.params, self.run_scripts), &mut accepted) {
             Ok(tip) => {
                 let batch = overlay.batch;
                 self.store.commit(batch).map_err(ChainError::Store)?;
@@ -339,7 +346,7 @@ impl<S: Store> Chain<S> {
         }
         // The most-work header may follow one of them: begin again from the tip.
         let best = overlay.header(&best_header(&self.store, &self.tip)?)?;
-        if follows_invalid(&overlay, &best)? {
+        if follows_invalid(&overlay, &best, None)? {
             overlay.batch.best_header = Some(self.tip.hash());
         }
         let batch = overlay.batch;
@@ -362,10 +369,15 @@ fn is_better(a: &HeaderEntry, b: &HeaderEntry) -> bool {
     a.work > b.work || (a.work == b.work && number(a) < number(b))
 }
 
-/// Whether a header is invalid or follows, over headers without bodies, one that is.
-fn follows_invalid<S: Store>(overlay: &Overlay<'_, S>, last: &HeaderEntry) -> ResultOf<bool, S> {
+/// Whether a header is invalid or follows, over headers without bodies, one that is. `good` is known not to: who follows it is
+/// not looked at further down, or each part of a long chain's headers would walk all those before it.
+fn follows_invalid<S: Store>(
+    overlay: &Overlay<'_, S>,
+    last: &HeaderEntry,
+    good: Option<&BlockHash>,
+) -> ResultOf<bool, S> {
     let mut at = last.clone();
-    while at.status == BlockStatus::Header {
+    while at.status == BlockStatus::Header && Some(&at.header.previous) != good {
         at = overlay.header(&at.header.previous)?;
     }
     Ok(at.status == BlockStatus::Invalid)
@@ -428,7 +440,7 @@ fn reorganise<S: Store>(
     overlay: &mut Overlay<'_, S>,
     old: &HeaderEntry,
     new: &HeaderEntry,
-    params: &NetworkParams,
+    (params, run_scripts): (&NetworkParams, ScriptRunner),
     accepted: &mut Accepted,
 ) -> Result<HeaderEntry, Failed<S::Error>> {
     // From both ends down to the last common block.
@@ -446,7 +458,7 @@ fn reorganise<S: Store>(
     for (done, hash) in path.iter().enumerate() {
         let (mut entry, block) = (overlay.header(hash)?, overlay.block(hash)?);
         let next = NextBlock { params, height: entry.height, median_time_past: parent.median_time_past };
-        let connected = connect_block(&block, &next, overlay).map_err(|e| match e {
+        let connected = connect_block(&block, &next, overlay, run_scripts).map_err(|e| match e {
             CheckError::Rule(error) => {
                 Failed::Invalid { path: path.iter().skip(done).copied().collect(), error: Box::new(error) }
             }

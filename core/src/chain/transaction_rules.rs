@@ -1,7 +1,7 @@
 //! Which transactions are valid: alone, and in the next block of a chain.
 
 use super::locks::{check_finality, check_relative_locks};
-use super::scripts::check_scripts;
+use super::scripts::{check_scripts, count_sigops};
 use super::{CheckError, TransactionError};
 use crate::block::NetworkParams;
 use crate::transaction::{Coin, MAX_TRANSACTION_BYTES, OutPoint, Transaction};
@@ -88,6 +88,17 @@ pub fn check_inputs<V: ChainView>(
     next: &NextBlock<'_>,
     view: &V,
 ) -> Result<CheckedTransaction, CheckError<TransactionError, V::Error>> {
+    let checked = check_money(tx, next, view)?;
+    check_scripts(tx, &checked.spent, next)?;
+    Ok(checked)
+}
+
+/// Checks everything but scripts and contracts.
+pub(super) fn check_money<V: ChainView>(
+    tx: &Transaction,
+    next: &NextBlock<'_>,
+    view: &V,
+) -> Result<CheckedTransaction, CheckError<TransactionError, V::Error>> {
     check_transaction(tx)?;
     check_finality(tx, next)?;
     let mut spent = Vec::with_capacity(tx.inputs.len());
@@ -108,6 +119,6 @@ pub fn check_inputs<V: ChainView>(
     let outputs = tx.output_value().ok_or(TransactionError::OutputsTooLarge)?;
     let fee = inputs.checked_sub(outputs).ok_or(TransactionError::ValueCreated { inputs, outputs })?;
     check_relative_locks(tx, &spent, next, view)?;
-    let sigops = check_scripts(tx, &spent, next)?;
+    let sigops = count_sigops(&spent, next.params)?;
     Ok(CheckedTransaction { fee, spent, sigops })
 }

@@ -1,8 +1,8 @@
 //! Keys: secp256k1 key pairs and ECDSA (paper 2.2.1), addresses (2.2.2), mnemonic words and derivation
 //! (BIP39, BIP32), sealing to a public key.
 //!
-//! The curve itself is reached through the file `backend.rs` alone, so that another library can stand
-//! behind the same types.
+//! The curve itself is reached through the folder `backend` alone: k256 in Rust, or, with the feature `libsecp256k1`,
+//! Bitcoin's library in C, twice as fast.
 
 mod address;
 mod backend;
@@ -16,7 +16,7 @@ mod signature;
 pub use address::{Address, AddressError};
 pub use derive::{ChildNumber, DerivationError, DerivationPath, ExtendedKey, JobKey, WalletKeys};
 pub use mnemonic::{Mnemonic, MnemonicError, Seed};
-pub use public::PublicKey;
+pub use public::{PublicKey, VerifyingKey};
 pub use seal::{SEAL_OVERHEAD, SealError, open, seal, stream_cipher};
 pub use secret::SecretKey;
 pub use signature::Signature;

@@ -14,12 +14,8 @@ pub struct PublicKey([u8; 33]);
 impl PublicKey {
     /// The key with these 33 bytes: 2 or 3 (the parity of y), then x.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, KeyError> {
-        let bytes: [u8; 33] = bytes.try_into().map_err(|_| KeyError::PublicKeyLength { found: bytes.len() })?;
-        // SEC 1 has more forms of this length than the compressed one.
-        if !matches!(bytes[0], 2 | 3) {
-            return Err(KeyError::PublicKeyPrefix { found: bytes[0] });
-        }
-        if backend::is_point(&bytes) { Ok(PublicKey(bytes)) } else { Err(KeyError::NotAPoint) }
+        let bytes = compressed(bytes)?;
+        backend::point(&bytes).map(|_| PublicKey(bytes)).ok_or(KeyError::NotAPoint)
     }
 
     /// For bytes that came from the curve itself.
@@ -39,8 +35,43 @@ impl PublicKey {
 
     /// Whether `signature` is this key's for `hash`.
     pub fn verify(&self, hash: &Hash32, signature: &Signature) -> bool {
+        backend::point(&self.0).is_some_and(|point| backend::verify(&point, &hash.0, signature.as_bytes()))
+    }
+
+    /// The same by the reference backend, k256, whichever is used otherwise: to compare results and speed.
+    pub fn verify_by_reference(&self, hash: &Hash32, signature: &Signature) -> bool {
+        let point = backend::k256::point(&self.0);
+        point.is_some_and(|point| backend::k256::verify(&point, &hash.0, signature.as_bytes()))
+    }
+}
+
+/// A public key that signatures are to be checked with at once: finding its point is a good part of a check, and is done once.
+#[derive(Clone)]
+pub struct VerifyingKey(backend::Point);
+
+impl VerifyingKey {
+    /// As [`PublicKey::from_bytes`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, KeyError> {
+        backend::point(&compressed(bytes)?).map(VerifyingKey).ok_or(KeyError::NotAPoint)
+    }
+
+    /// As [`PublicKey::verify`].
+    pub fn verify(&self, hash: &Hash32, signature: &Signature) -> bool {
         backend::verify(&self.0, &hash.0, signature.as_bytes())
     }
+}
+
+impl fmt::Debug for VerifyingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("VerifyingKey")
+    }
+}
+
+/// 33 bytes that start with 2 or 3.
+fn compressed(bytes: &[u8]) -> Result<[u8; 33], KeyError> {
+    let bytes: [u8; 33] = bytes.try_into().map_err(|_| KeyError::PublicKeyLength { found: bytes.len() })?;
+    // SEC 1 has more forms of this length than the compressed one.
+    if matches!(bytes[0], 2 | 3) { Ok(bytes) } else { Err(KeyError::PublicKeyPrefix { found: bytes[0] }) }
 }
 
 impl fmt::Display for PublicKey {

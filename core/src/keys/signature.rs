@@ -34,6 +34,11 @@ impl Signature {
 
     /// Reads strict DER (BIP66): a signature has exactly one such form.
     pub fn from_der(der: &[u8]) -> Result<Self, KeyError> {
+        Signature::from_bytes(Signature::numbers(der)?)
+    }
+
+    /// r, then s, of strict DER, whatever they are.
+    pub(super) fn numbers(der: &[u8]) -> Result<[u8; 64], KeyError> {
         // r may be high, so it may take 33 bytes; a high s is reported as such.
         if der.len() > MAX_DER + 1 {
             return Err(KeyError::NotDer);
@@ -45,7 +50,7 @@ impl Signature {
         let (high, low) = bytes.split_at_mut(32);
         read_number(r, high)?;
         read_number(s, low)?;
-        Signature::from_bytes(bytes)
+        Ok(bytes)
     }
 
     /// The strict DER form, 71 bytes at most.

@@ -1,12 +1,12 @@
 //! What a script asks about the transaction that spends.
 
-use crate::keys::{PublicKey, Signature};
+use crate::keys::{Signature, VerifyingKey};
 use crate::transaction::{RelativeLock, Sequence, SignatureHasher, Transaction};
 
 /// Answers a script's questions about the spending transaction.
 pub trait Checker {
     /// Whether the signature is the key's for this input.
-    fn check_signature(&self, signature: &Signature, key: &PublicKey) -> bool;
+    fn check_signature(&self, signature: &Signature, key: &VerifyingKey) -> bool;
     /// Whether the transaction cannot be valid before this lock time (BIP65).
     fn check_lock_time(&self, lock_time: i64) -> bool;
     /// Whether the input cannot be valid before this relative lock (BIP112).
@@ -34,7 +34,7 @@ impl<'a> SpendChecker<'a> {
 }
 
 impl Checker for SpendChecker<'_> {
-    fn check_signature(&self, signature: &Signature, key: &PublicKey) -> bool {
+    fn check_signature(&self, signature: &Signature, key: &VerifyingKey) -> bool {
         // Beyond u32 no input is there.
         match (u32::try_from(self.index), self.sequence()) {
             (Ok(index), Some(_)) => key.verify(&self.hasher.input(index), signature),

@@ -3,7 +3,7 @@
 use super::opcode::Opcode;
 use super::{Checker, Instruction, MAX_MULTISIG_KEYS, MAX_OPERATIONS, MAX_STACK, ScriptError, number, parse};
 use crate::hash::{hash160, sha256, sha256d};
-use crate::keys::{PublicKey, Signature};
+use crate::keys::{Signature, VerifyingKey};
 use crate::transaction::Script;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -149,7 +149,7 @@ impl<C: Checker> Machine<'_, C> {
 
     fn check_sig(&mut self, op: Opcode) -> Result<bool, ScriptError> {
         let [signature, key] = self.pop_two(op)?;
-        let key = PublicKey::from_bytes(&key).map_err(ScriptError::BadPublicKey)?;
+        let key = VerifyingKey::from_bytes(&key).map_err(ScriptError::BadPublicKey)?;
         // "A signature that does not fit is empty" (BIP146): whoever fails to sign cannot do so in many ways.
         if signature.is_empty() {
             return Ok(false);
@@ -174,7 +174,7 @@ impl<C: Checker> Machine<'_, C> {
         if !self.pop(op)?.is_empty() {
             return Err(ScriptError::NullDummy);
         }
-        let keys = keys.iter().map(|k| PublicKey::from_bytes(k)).collect::<Result<Vec<_>, _>>();
+        let keys = keys.iter().map(|k| VerifyingKey::from_bytes(k)).collect::<Result<Vec<_>, _>>();
         let keys = keys.map_err(ScriptError::BadPublicKey)?;
         // "Where it fails all signatures are empty" (BIP146).
         if signature_count > 0 && signatures.iter().all(|s| s.is_empty()) {

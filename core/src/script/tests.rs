@@ -17,7 +17,7 @@ fn message() -> crate::hash::Hash32 {
 }
 
 impl Checker for Fixed {
-    fn check_signature(&self, signature: &Signature, key: &PublicKey) -> bool {
+    fn check_signature(&self, signature: &Signature, key: &crate::keys::VerifyingKey) -> bool {
         key.verify(&message(), signature)
     }
     fn check_lock_time(&self, lock_time: i64) -> bool {

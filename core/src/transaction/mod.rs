@@ -215,28 +215,39 @@ impl Transaction {
     }
 
     fn encoded(&self, with_script_sigs: bool) -> Vec<u8> {
-        let mut out = Vec::new();
-        self.version.encode(&mut out);
-        put_varint(self.inputs.len() as u64, &mut out);
-        for input in &self.inputs {
-            input.previous.encode(&mut out);
-            if with_script_sigs {
-                input.script_sig.encode(&mut out)
-            } else {
-                Script::empty().encode(&mut out)
-            }
-            input.sequence.encode(&mut out);
-        }
-        put_vec(&self.outputs, &mut out);
-        self.lock_time.encode(&mut out);
-        self.job_id.encode(&mut out);
+        // Blocks are full of transactions, and each is encoded several times: one allocation fits nearly all.
+        let inputs = self.inputs.iter().map(|i| if with_script_sigs { 42 + i.script_sig.0.len() } else { 41 });
+        let outputs = self.outputs.iter().map(|o| 10 + o.script_pubkey.0.len());
+        let mut out = Vec::with_capacity(inputs.chain(outputs).sum::<usize>() + 46);
+        self.encode_parts(with_script_sigs, &mut out);
         out
+    }
+
+    fn encode_parts(&self, with_script_sigs: bool, out: &mut Vec<u8>) {
+        self.version.encode(out);
+        put_varint(self.inputs.len() as u64, out);
+        for input in &self.inputs {
+            input.previous.encode(out);
+            if with_script_sigs {
+                input.script_sig.encode(out)
+            } else {
+                Script::empty().encode(out)
+            }
+            input.sequence.encode(out);
+        }
+        put_vec(&self.outputs, out);
+        self.lock_time.encode(out);
+        self.job_id.encode(out);
     }
 }
 
 impl Encode for Transaction {
     fn encode(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.encoded(true));
+        self.encode_parts(true, out);
+    }
+
+    fn to_bytes(&self) -> Vec<u8> {
+        self.encoded(true)
     }
 }
 

@@ -1,11 +1,13 @@
-//! `camelid bench`: how fast this machine computes and checks answers. Ratios within one run are what counts.
+//! `camelid bench`: how fast this machine computes and checks answers, and blocks. Ratios within one run are what counts.
 
 mod batch;
+mod chain;
 mod engine;
 mod memory;
 mod plot;
 mod rastic;
 
+pub use chain::{ChainPlan, ChainReport, ConnectReport, HashReport, HeaderReport, SignatureReport, SyncReport, chain};
 pub use engine::{EnginePlan, EngineReport, engine};
 pub use plot::{PlotError, plot};
 pub use rastic::{RasticPlan, RasticReport, Row, rastic};
@@ -61,6 +63,9 @@ pub enum BenchError {
     /// A job of the batch failed.
     #[error("a job of the batch failed: {0}")]
     Job(String),
+    /// Blocks or nodes do not do what they should.
+    #[error("cannot measure the chain: {0}")]
+    Chain(String),
     /// The picture could not be made.
     #[error("--plot {}: {reason}", .file.display())]
     Plot {

@@ -242,6 +242,8 @@ pub enum BenchCommand {
     Engine(BenchEngineArgs),
     /// Measure generating and checking answers of several lengths (figure 1 of the paper)
     Rastic(BenchRasticArgs),
+    /// Measure hashes, headers, signatures, connecting blocks, and following another node
+    Chain(BenchChainArgs),
 }
 
 /// What is measured.
@@ -296,6 +298,29 @@ pub struct BenchRasticArgs {
     /// Draw it as SVG
     #[arg(long, value_name = "FILE")]
     pub plot: Option<PathBuf>,
+}
+
+/// `camelid bench chain`.
+#[derive(Debug, Args)]
+pub struct BenchChainArgs {
+    /// Measure by turns with what is compared so often, and give the medians
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub rounds: usize,
+    /// Seconds of each turn
+    #[arg(long, value_name = "SECONDS", default_value_t = 1.0)]
+    pub seconds: f64,
+    /// Headers to check
+    #[arg(long, value_name = "N", default_value_t = 20_000)]
+    pub headers: u32,
+    /// Blocks to connect
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub blocks: u32,
+    /// Transactions in each of them
+    #[arg(long, value_name = "N", default_value_t = 8_000)]
+    pub transactions: u32,
+    /// Blocks of the chain that one node takes from another; 0 for none
+    #[arg(long, value_name = "N", default_value_t = 20_000)]
+    pub sync_blocks: u32,
 }
 
 /// `camelid model`.

@@ -1,11 +1,11 @@
 //! `camelid bench`.
 
-use super::args::{BenchCommand, BenchEngineArgs, BenchRasticArgs, SubjectArgs};
+use super::args::{BenchChainArgs, BenchCommand, BenchEngineArgs, BenchRasticArgs, SubjectArgs};
 use super::output::{pairs, printable, table};
 use super::{CliError, Context};
 use crate::bench::{
-    BenchError, EnginePlan, EngineReport, RasticPlan, RasticReport, Row, Subject, engine, kernel, plot, rastic,
-    usual_model,
+    BenchError, ChainPlan, ChainReport, EnginePlan, EngineReport, RasticPlan, RasticReport, Row, Subject, chain,
+    engine, kernel, plot, rastic, usual_model,
 };
 use crate::engines::CpuOptions;
 use crate::models::{ModelStore, load};
@@ -13,11 +13,64 @@ use indicatif::ProgressBar;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(super) fn execute(context: &Context, command: BenchCommand) -> Result<(), CliError> {
+pub(super) async fn execute(context: &Context, command: BenchCommand) -> Result<(), CliError> {
     match command {
         BenchCommand::Engine(args) => run_engine(context, &args),
         BenchCommand::Rastic(args) => run_rastic(context, &args),
+        BenchCommand::Chain(args) => run_chain(context, &args).await,
     }
+}
+
+async fn run_chain(context: &Context, args: &BenchChainArgs) -> Result<(), CliError> {
+    let plan = ChainPlan {
+        rounds: args.rounds.max(1),
+        seconds: args.seconds.clamp(0.0, 60.0),
+        headers: args.headers.max(1),
+        blocks: args.blocks.max(1),
+        transactions: args.transactions.max(1),
+        sync_blocks: args.sync_blocks,
+    };
+    let bar = progress();
+    let report = chain(&plan, &|text| bar.set_message(text.to_string())).await;
+    bar.finish_and_clear();
+    context.out.value(&report?, chain_report);
+    Ok(())
+}
+
+fn chain_report(r: &ChainReport) -> String {
+    let (h, s, c) = (&r.hashes, &r.signatures, &r.connect);
+    let rate = |v: f64| if v >= 1e6 { format!("{:.2} million a second", v / 1e6) } else { format!("{v:.0} a second") };
+    let known = |v: Option<f64>, show: &dyn Fn(f64) -> String| v.map_or("not known".into(), show);
+    let mut lines = vec![
+        ("headers hashed", format!("{}, one core", rate(h.double_sha256_per_second))),
+        ("", format!("{} without special instructions", rate(h.portable_per_second))),
+        ("", format!("{} whole, not from the middle on", rate(h.whole_headers_per_second))),
+        ("openssl", known(h.openssl_per_second, &rate)),
+        ("", known(h.ratio_to_openssl, &|v| format!("{v:.3} of it reached"))),
+        ("signatures", format!("{}, one core", rate(s.node_per_second))),
+        ("libsecp256k1", rate(s.libsecp256k1_per_second)),
+        ("", format!("{:.3} of it reached", s.ratio_to_libsecp256k1)),
+        ("k256", rate(s.k256_per_second)),
+        ("headers checked", format!("{}, one core", rate(r.headers.checks_per_second))),
+        ("headers taken", format!("{} into memory", rate(r.headers.accepted_in_memory_per_second))),
+        ("", format!("{} onto the disk", rate(r.headers.accepted_on_disk_per_second))),
+        ("transactions", format!("{} connected, {} cores", rate(c.per_second), r.cores)),
+        ("", format!("{} blocks of {} each, {} bytes", c.blocks, c.transactions_per_block, c.block_bytes)),
+        ("", known(c.per_processor_second, &|v| format!("{v:.0} a second of a processor's time"))),
+        ("", known(c.processors, &|v| format!("{v:.2} processors worked on them"))),
+        ("one by one", format!("{}, so {:.2} times as many together", rate(c.one_by_one_per_second), c.speedup)),
+    ];
+    if let Some(s) = &r.sync {
+        let mb = |bytes: u64| format!("{:.1} MB", bytes as f64 / 1e6);
+        lines.extend([
+            ("sync", format!("{} blocks in {:.1} s, {:.0} a second", s.blocks, s.seconds, s.blocks_per_second)),
+            ("", known(s.headers_per_second, &|v| format!("headers at {v:.0} a second"))),
+            ("", known(s.processor_seconds, &|v| format!("{v:.1} s of a processor's time"))),
+            ("peak memory", s.peak_memory_bytes.map_or("not known".into(), mb)),
+            ("disk", format!("{} for {} of blocks", mb(s.disk_bytes), mb(s.chain_bytes))),
+        ]);
+    }
+    pairs(&lines)
 }
 
 fn run_engine(context: &Context, args: &BenchEngineArgs) -> Result<(), CliError> {

@@ -141,6 +141,6 @@ where
         Command::Chain(command) => chain::execute(&context, command).await,
         Command::Model(command) => model::execute(&context, command).await,
         Command::Train(command) => train::execute(&context, command),
-        Command::Bench(command) => bench::execute(&context, command),
+        Command::Bench(command) => bench::execute(&context, command).await,
     }
 }

@@ -25,6 +25,7 @@ use crate::config::{Cheat, NodeConfig};
 use crate::engines::CpuOptions;
 use crate::models::{ModelError, ModelStore};
 use crate::network::{self, Limits, NetworkConfig, NetworkError, NetworkEvent, NetworkHandle, PeerId};
+use crate::parallel::on_all_cores;
 use crate::store::{RedbStore, StoreError};
 use crate::wallet::{KeyFileError, Keyring, PaymentError};
 use camelid_core::block::NetworkParams;
@@ -261,7 +262,7 @@ pub async fn start(
     let params = NetworkParams::of(config.network);
     let rules = WalletRules::for_network(params);
     let store = RedbStore::open(config.data_dir.path(), config.network)?;
-    let chain = Chain::open(store, params)?;
+    let chain = Chain::open(store, params)?.with_script_runner(on_all_cores);
     let journal = Journal::open(&config.data_dir.journal())?;
     let models = ModelShelf::load(&ModelStore::at(config.data_dir.models()), &config.compute)?;
     if mnemonic.is_none() && !config.compute.is_empty() {

@@ -1,6 +1,7 @@
 //! The chain on disk: [`camelid_core::chain::Store`] over redb, one file in the data directory.
 //!
-//! Each commit is one durable transaction: after a crash or a pulled plug the store is as after one of its commits.
+//! After a crash or a pulled plug the store is as after one of its commits: each is durable, but for those of a bundle
+//! ([`RedbStore::begin_bundle`]), which is on disk as a whole or not at all.
 
 mod error;
 mod tables;
@@ -16,9 +17,10 @@ use camelid_core::encode::{Decode, Encode};
 use camelid_core::hash::{BlockHash, Txid};
 use camelid_core::transaction::{Coin, OutPoint};
 use camelid_core::units::{Height, Network};
-use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, StorageError, TableError};
+use redb::{Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, StorageError, TableError};
 use std::borrow::Borrow;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use tables::{BLOCKS, Bytes, COINS, HEADERS, HEIGHTS, META, TRANSACTIONS, UNDO, decoded, outpoint_key, read_outpoint};
 
 /// The file's name in the data directory.
@@ -39,6 +41,7 @@ const BEST_HEADER_KEY: &str = "best header";
 pub struct RedbStore {
     path: PathBuf,
     database: Database,
+    bundling: AtomicBool,
 }
 
 impl RedbStore {
@@ -49,10 +52,26 @@ impl RedbStore {
             create(&path, network)?;
         }
         let database = open_file(&path)?;
-        let store = RedbStore { path, database };
+        let store = RedbStore { path, database, bundling: AtomicBool::new(false) };
         store.check_format()?;
         store.check_network(network)?;
         Ok(store)
+    }
+
+    /// What is committed from here on is seen at once, and on disk when the bundle ends: for many blocks in a row, each of
+    /// which would wait for the disk.
+    pub fn begin_bundle(&self) {
+        self.bundling.store(true, Ordering::Relaxed);
+    }
+
+    /// Puts on disk what was committed since the bundle began.
+    pub fn end_bundle(&self) -> Result<(), StoreError> {
+        if !self.bundling.swap(false, Ordering::Relaxed) {
+            return Ok(());
+        }
+        let nothing = Batch::default();
+        tables::write(&self.database, nothing, Durability::Immediate, TIP_KEY, BEST_HEADER_KEY)
+            .map_err(|e| self.failed(e))
     }
 
     fn check_format(&self) -> Result<(), StoreError> {
@@ -208,7 +227,9 @@ impl Store for RedbStore {
     }
 
     fn commit(&mut self, batch: Batch) -> Result<(), StoreError> {
-        tables::write(&self.database, batch, TIP_KEY, BEST_HEADER_KEY).map_err(|e| self.failed(e))
+        let bundling = self.bundling.load(Ordering::Relaxed);
+        let durability = if bundling { Durability::None } else { Durability::Immediate };
+        tables::write(&self.database, batch, durability, TIP_KEY, BEST_HEADER_KEY).map_err(|e| self.failed(e))
     }
 }
 

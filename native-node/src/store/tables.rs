@@ -5,7 +5,7 @@ use camelid_core::chain::Batch;
 use camelid_core::encode::{Decode, Encode};
 use camelid_core::hash::Txid;
 use camelid_core::transaction::OutPoint;
-use redb::{Database, Table, TableDefinition};
+use redb::{Database, Durability, Table, TableDefinition};
 use std::borrow::Borrow;
 use std::path::Path;
 
@@ -57,14 +57,16 @@ fn change<'k, K: redb::Key + 'static>(
     Ok(())
 }
 
-/// Writes a batch in one durable transaction.
+/// Writes a batch in one transaction. One that is not durable is seen at once, and on disk with the next durable one.
 pub(super) fn write(
     database: &Database,
     batch: Batch,
+    durability: Durability,
     tip_key: &'static str,
     best_header_key: &'static str,
 ) -> Result<(), redb::Error> {
-    let transaction = database.begin_write()?;
+    let mut transaction = database.begin_write()?;
+    transaction.set_durability(durability)?;
     {
         let mut table = transaction.open_table(HEADERS)?;
         for (hash, entry) in &batch.headers {

@@ -236,3 +236,32 @@ fn a_damaged_entry_is_named() {
         other => panic!("{other:?}"),
     }
 }
+
+/// A bundle is seen at once and is on disk once it ended; a file copied before, as a crash would leave it, has nothing of it.
+#[test]
+fn a_bundle_is_on_disk_as_a_whole_or_not_at_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut chain = open(dir.path());
+    let take = |chain: &mut Chain<RedbStore>| {
+        let block = next_block(chain, 0, false);
+        chain.accept_block(block, LATE).unwrap();
+    };
+    let crashed = |expected: u32| {
+        let copy = tempfile::tempdir().unwrap();
+        std::fs::copy(dir.path().join(FILE_NAME), copy.path().join(FILE_NAME)).unwrap();
+        assert_eq!(open(copy.path()).height(), Height(expected));
+    };
+    take(&mut chain);
+    crashed(1);
+    chain.store().begin_bundle();
+    for height in 2..6 {
+        take(&mut chain);
+        assert_eq!((chain.height(), chain.store().tip().unwrap()), (Height(height), Some(chain.tip_hash())));
+    }
+    crashed(1);
+    chain.store().end_bundle().unwrap();
+    crashed(5);
+    take(&mut chain);
+    crashed(6);
+    chain.store().end_bundle().unwrap();
+}

@@ -1,5 +1,9 @@
 //! Searching a nonce with the hash state after the header's first 64 bytes computed once.
 
+#[cfg(all(feature = "cpu", target_arch = "x86_64"))]
+#[allow(unsafe_code)]
+mod lanes;
+
 use super::{Header, Target};
 use crate::encode::Encode;
 use crate::hash::BlockHash;
@@ -50,12 +54,28 @@ impl PowMidstate {
         to_hash(&self.words(&mut self.tail.clone(), &mut second_block(), nonce))
     }
 
-    /// The first nonce in `range` with which the hash reaches `target`.
+    /// The first nonce in `range` with which the hash reaches `target`. With the feature `cpu`, by the processor's own
+    /// instructions for SHA-256 where it has them.
     pub fn try_nonces(&self, range: RangeInclusive<u32>, target: &Target) -> Option<u32> {
-        let (mut tail, mut second) = (self.tail, second_block());
-        // The hash is a little-endian number: its last word decides nearly always.
-        let highest = target.0.to_be_bytes();
-        let limit = highest.as_ref().iter().take(4).fold(0u32, |word, byte| word << 8 | *byte as u32);
+        #[cfg(all(feature = "cpu", target_arch = "x86_64"))]
+        if let Some(instructions) = lanes::ShaInstructions::find() {
+            let word = |at: usize| self.tail.iter().skip(4 * at).take(4).fold(0, |word, b| word << 8 | u32::from(*b));
+            let (tail, limit) = ([word(0), word(1), word(2)], first_word(target));
+            let mut range = range;
+            while let Some(nonce) = instructions.first_candidate(&self.state, tail, range.clone(), limit) {
+                if target.is_met_by(&self.hash(nonce)) {
+                    return Some(nonce);
+                }
+                range = nonce.checked_add(1)?..=*range.end();
+            }
+            return None;
+        }
+        self.try_nonces_portably(range, target)
+    }
+
+    /// The same without special instructions: the reference.
+    pub fn try_nonces_portably(&self, range: RangeInclusive<u32>, target: &Target) -> Option<u32> {
+        let (mut tail, mut second, limit) = (self.tail, second_block(), first_word(target));
         for nonce in range {
             let words = self.words(&mut tail, &mut second, nonce);
             if words[7].swap_bytes() <= limit && target.is_met_by(&to_hash(&words)) {
@@ -64,6 +84,11 @@ impl PowMidstate {
         }
         None
     }
+}
+
+/// The highest 32 bits of a target. The hash is a little-endian number: its last word decides nearly always.
+fn first_word(target: &Target) -> u32 {
+    target.0.to_be_bytes().as_ref().iter().take(4).fold(0, |word, byte| word << 8 | u32::from(*byte))
 }
 
 /// What the second SHA-256 hashes: 32 bytes and the padding.
@@ -90,6 +115,7 @@ mod tests {
     use crate::hash::Hash32;
     use crate::units::Timestamp;
     use alloc::string::ToString;
+    use crypto_bigint::U256;
     use proptest::prelude::*;
 
     #[test]
@@ -107,8 +133,19 @@ mod tests {
         let pow = PowMidstate::new(&header);
         assert_eq!(pow.hash(header.nonce), header.hash());
         let target = header.bits.target().unwrap();
-        assert_eq!(pow.try_nonces(2_083_236_000..=2_083_237_000, &target), Some(header.nonce));
-        assert_eq!(pow.try_nonces(2_083_236_894..=2_083_237_000, &target), None);
+        for search in [PowMidstate::try_nonces, PowMidstate::try_nonces_portably] {
+            assert_eq!(search(&pow, 2_083_236_000..=2_083_237_000, &target), Some(header.nonce));
+            assert_eq!(search(&pow, 2_083_236_894..=2_083_237_000, &target), None);
+            // The last one, and the first.
+            assert_eq!(search(&pow, 2_083_236_000..=header.nonce, &target), Some(header.nonce));
+            assert_eq!(search(&pow, header.nonce..=header.nonce, &target), Some(header.nonce));
+            assert_eq!(search(&pow, 2_083_236_000..=header.nonce - 1, &target), None);
+        }
+    }
+
+    /// A header of random bytes.
+    fn header(bytes: [u8; 80]) -> Header {
+        Header::from_bytes(&bytes).unwrap()
     }
 
     proptest! {
@@ -119,6 +156,25 @@ mod tests {
             all[40..72].copy_from_slice(&root);
             let header = Header { nonce, ..Header::from_bytes(&all).unwrap() };
             prop_assert_eq!(PowMidstate::new(&header).hash(nonce), header.hash());
+        }
+
+        /// A target that is a hash itself, or one less, is reached exactly there: all 256 bits of every hash count.
+        #[test]
+        fn both_searches_find_the_same_nonce(
+            bytes in prop::array::uniform::<_, 80>(any::<u8>()), start: u32, at_end: bool, length in 0u32..40, pick: u32,
+            shift in 0u32..12,
+        ) {
+            let pow = PowMidstate::new(&header(bytes));
+            let start = if at_end { u32::MAX - length } else { start };
+            let range = start..=start.saturating_add(length);
+            let hash = pow.hash(start.saturating_add(pick % (length + 1)));
+            let exact = U256::from_le_slice(&hash.0);
+            for target in [exact, exact.wrapping_sub(&U256::ONE), U256::MAX.unbounded_shr_vartime(shift)] {
+                let target = Target(target);
+                let found = pow.try_nonces(range.clone(), &target);
+                prop_assert_eq!(found, pow.try_nonces_portably(range.clone(), &target));
+                prop_assert_eq!(found, range.clone().find(|nonce| target.is_met_by(&pow.hash(*nonce))));
+            }
         }
     }
 }
