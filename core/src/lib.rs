@@ -41,6 +41,8 @@ pub mod rastic;
 
 pub mod contract;
 
+pub mod filter;
+
 pub mod chain;
 
 pub mod message;

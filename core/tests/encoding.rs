@@ -2,20 +2,24 @@
 //! error, every other input is one or has this encoding itself, and no input makes the decoder panic or allocate much.
 
 use camelid_core::block::{CompactTarget, NetworkParams, Work};
-use camelid_core::chain::{BlockStatus, HeaderEntry, TransactionLocation, Undo};
+use camelid_core::chain::{BlockStatus, HeaderEntry, TransactionLocation, TransactionProof, Undo};
 use camelid_core::contract::{Signer, State, WalletRules, Witness};
 use camelid_core::deal::{
     Action, ClientDeal, ClientKeys, ComputeDeal, DealVerdict, Facts, Timeline, TimelineEntry, Track, VerifyMode,
     WrongToken,
 };
 use camelid_core::encode::{Decode, DecodeError, Encode, Reader};
-use camelid_core::hash::{BlockHash, Hash32, JobId, KeyHash, MerkleHasher, ModelRoot, Txid, Wtxid, tagged_hash};
+use camelid_core::filter::{FilterEntry, block_filter};
+use camelid_core::hash::{
+    BlockHash, FilterHash, FilterHeader, Hash32, JobId, KeyHash, MerkleHasher, ModelRoot, Txid, Wtxid, tagged_hash,
+};
 use camelid_core::job::{
     JobAccept, JobCreate, JobParams, JobPrivate, JobStatus, ModelPrice, PeerAddress, Periods, ServiceOffer, Signed,
 };
 use camelid_core::keys::SecretKey;
 use camelid_core::message::{
-    ChainStatus, Ciphertext, CiphertextRequest, Envelope, Payload, Request, Response, Undeliverable, peer_address,
+    ChainStatus, Ciphertext, CiphertextRequest, Envelope, FilterHeaders, FilterRange, HeaderRange, LightRequest,
+    LightResponse, Payload, Request, Response, Undeliverable, peer_address,
 };
 use camelid_core::model::package::{
     ActivationKind, Architecture, Biases, Manifest, MlpKind, NormKind, PositionKind, SpecialTokens,
@@ -278,6 +282,11 @@ static CASES: LazyLock<Vec<Case>> = LazyLock::new(|| {
         start_time: Timestamp(5),
         status: BlockStatus::Stored,
     };
+    let filter = block_filter(&block, []);
+    let filter_entry = FilterEntry::new(&filter, &FilterHeader([3; 32]));
+    let range = FilterRange { start: Height(3), stop: header.hash() };
+    let branch = tree.branch(5).unwrap();
+    let proof = TransactionProof { header, height: Height(3), branch, transaction: settlement.clone() };
     let pieces =
         Pieces(vec![Piece::Byte(7), Piece::Text { rank: 9, bytes: b"once".to_vec() }, Piece::Control(b"<s>".to_vec())]);
     let scored = ScoredSpec { prefix_space: true, pieces: pieces.clone() };
@@ -308,6 +317,8 @@ static CASES: LazyLock<Vec<Case>> = LazyLock::new(|| {
         JobId([5; 32]),
         ModelRoot([6; 32]),
         KeyHash([7; 20]),
+        FilterHash([8; 32]),
+        FilterHeader([9; 32]),
         tree.branch(5).unwrap(),
         key("a").public_key(),
         signature,
@@ -328,6 +339,8 @@ static CASES: LazyLock<Vec<Case>> = LazyLock::new(|| {
         entry,
         Undo { spent: vec![coin.clone(), coin] },
         TransactionLocation { block: header.hash(), index: 3 },
+        filter.clone(),
+        filter_entry,
         // Contracts.
         State::Challenged,
         Signer::Node,
@@ -372,6 +385,12 @@ static CASES: LazyLock<Vec<Case>> = LazyLock::new(|| {
         Request::Blocks(vec![header.hash(); 5]),
         Request::Pools,
         Request::Forward(Box::new(envelope.clone())),
+        Request::Light(LightRequest::Headers(HeaderRange { start: Height(3), count: 4 })),
+        Request::Light(LightRequest::Filters(range)),
+        Request::Light(LightRequest::FilterHeaders(range)),
+        Request::Light(LightRequest::Checkpoints(range)),
+        Request::Light(LightRequest::Proof(Txid([3; 32]))),
+        Request::Light(LightRequest::CoinbaseProof(header.hash())),
         Response::Status(status),
         Response::Headers(vec![header; 5]),
         Response::Blocks(vec![block.clone(); 2]),
@@ -379,6 +398,15 @@ static CASES: LazyLock<Vec<Case>> = LazyLock::new(|| {
         Response::Forwarded,
         Response::NoRoute(Hash32([1; 32])),
         Response::Busy,
+        Response::Light(LightResponse::Headers(vec![header; 5])),
+        Response::Light(LightResponse::Filters(vec![filter; 3])),
+        Response::Light(LightResponse::FilterHeaders(FilterHeaders {
+            previous: FilterHeader([1; 32]),
+            hashes: vec![FilterHash([2; 32]); 5],
+        })),
+        Response::Light(LightResponse::Checkpoints(vec![FilterHeader([1; 32]); 5])),
+        Response::Light(LightResponse::Proof(Box::new(proof))),
+        Response::Light(LightResponse::NotFound),
         Sent(block.into()),
         Sent(settlement.into()),
         Sent(offer.into()),

@@ -13,6 +13,7 @@ use camelid_core::units::{Network, Timestamp};
 use camelid_node::network::{
     self, Limits, Multiaddr, NetworkConfig, NetworkEvent, NetworkHandle, PeerId, Verdict, parse_address,
 };
+use camelid_node::node::light;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tempfile::TempDir;
@@ -69,6 +70,7 @@ pub fn honest(chain: &TestChain, request: Request) -> Option<Vec<u8>> {
         }
         Request::Pools => Response::Pools(Vec::new()),
         Request::Forward(envelope) => Response::NoRoute(envelope.id()),
+        Request::Light(request) => Response::Light(light::answer(chain, &request).ok()?),
     };
     Some(response.to_bytes())
 }

@@ -5,6 +5,8 @@ use super::transaction_rules::{ChainView, NextBlock, check_money};
 use super::{BlockError, CheckError, Undo, UndoError};
 use crate::block::{Block, subsidy};
 use crate::contract;
+use crate::filter::{Filter, FilterEntry, block_filter, committed_header};
+use crate::hash::FilterHeader;
 use crate::script::templates::is_unspendable;
 use crate::transaction::{Coin, OutPoint, Transaction};
 use crate::units::{Amount, Height, Timestamp};
@@ -23,6 +25,10 @@ pub struct Connected {
     pub undo: Undo,
     /// The fees of all transactions.
     pub fees: Amount,
+    /// The block's compact filter.
+    pub filter: Filter,
+    /// Its hash and header.
+    pub filter_entry: FilterEntry,
 }
 
 /// The coins after the transactions of a block that were connected so far.
@@ -67,11 +73,12 @@ impl<V: ChainView> ChainView for InBlock<'_, V> {
     }
 }
 
-/// Checks a semantically valid block on top of the chain that `view` shows, and says what it changes. `run` runs the checks
-/// of its scripts.
+/// Checks a semantically valid block on top of the chain that `view` shows, whose last block's filter header is
+/// `filter_header`, and says what it changes. `run` runs the checks of its scripts.
 pub fn connect_block<V: ChainView>(
     block: &Block,
     next: &NextBlock<'_>,
+    filter_header: &FilterHeader,
     view: &V,
     run: ScriptRunner,
 ) -> Result<Connected, CheckError<BlockError, V::Error>> {
@@ -100,7 +107,18 @@ pub fn connect_block<V: ChainView>(
     }
     coins.apply(coinbase, next.height);
     let undo = Undo { spent: scripts.into_iter().flat_map(|check| check.spent).collect() };
-    Ok(Connected { coins: coins.changes, undo, fees })
+    let filter = block_filter(block, undo.spent.iter().map(|coin| &coin.output));
+    let filter_entry = FilterEntry::new(&filter, filter_header);
+    check_commitment(coinbase, filter_entry.header)?;
+    Ok(Connected { coins: coins.changes, undo, fees, filter, filter_entry })
+}
+
+fn check_commitment(coinbase: &Transaction, expected: FilterHeader) -> Result<(), BlockError> {
+    // "A coinbase's last output commits to the filter header of its block."
+    match committed_header(coinbase) {
+        Some(found) if found == expected => Ok(()),
+        found => Err(BlockError::FilterCommitment { expected, found }),
+    }
 }
 
 fn check_coinbase(coinbase: &Transaction, fees: Amount, next: &NextBlock<'_>) -> Result<(), BlockError> {

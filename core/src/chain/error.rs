@@ -2,11 +2,13 @@
 
 use crate::block::{CompactTarget, TargetError};
 use crate::contract::ContractError;
-use crate::hash::{BlockHash, Hash32, Txid};
+use crate::hash::{BlockHash, FilterHeader, Hash32, Txid};
 use crate::script::ScriptError;
 use crate::transaction::OutPoint;
 use crate::units::{Amount, Height, Timestamp};
 use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
 
 /// Why a header is not valid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -238,6 +240,14 @@ pub enum BlockError {
         /// What the coinbase makes.
         found: Amount,
     },
+    /// The coinbase's last output does not commit to the block's filter header.
+    #[error("the coinbase's last output commits to {}, expected filter header {expected}", named(found))]
+    FilterCommitment {
+        /// The block's filter header.
+        expected: FilterHeader,
+        /// The one that the coinbase commits to; `None` where its last output is no commitment.
+        found: Option<FilterHeader>,
+    },
     /// The fees exceed all the money there can be.
     #[error("fees add up to more than all the money there can be")]
     FeesTooLarge,
@@ -259,6 +269,10 @@ pub enum BlockError {
         /// The rule.
         error: TransactionError,
     },
+}
+
+fn named(found: &Option<FilterHeader>) -> String {
+    found.map_or_else(|| "none".into(), |header| format!("filter header {header}"))
 }
 
 /// A rule is broken, or the store failed before that could be said.

@@ -2,6 +2,7 @@
 
 use super::{Batch, HeaderEntry, Store, TransactionLocation, Undo};
 use crate::block::Block;
+use crate::filter::{Filter, FilterEntry};
 use crate::hash::{BlockHash, Txid};
 use crate::transaction::{Coin, OutPoint};
 use crate::units::Height;
@@ -14,6 +15,8 @@ pub struct MemoryStore {
     headers: BTreeMap<BlockHash, HeaderEntry>,
     blocks: BTreeMap<BlockHash, Block>,
     undo: BTreeMap<BlockHash, Undo>,
+    filters: BTreeMap<BlockHash, Filter>,
+    filter_entries: BTreeMap<BlockHash, FilterEntry>,
     coins: BTreeMap<OutPoint, Coin>,
     heights: BTreeMap<Height, BlockHash>,
     transactions: BTreeMap<Txid, TransactionLocation>,
@@ -57,6 +60,14 @@ impl Store for MemoryStore {
         Ok(self.undo.get(hash).cloned())
     }
 
+    fn filter(&self, hash: &BlockHash) -> Result<Option<Filter>, Infallible> {
+        Ok(self.filters.get(hash).cloned())
+    }
+
+    fn filter_entry(&self, hash: &BlockHash) -> Result<Option<FilterEntry>, Infallible> {
+        Ok(self.filter_entries.get(hash).copied())
+    }
+
     fn coin(&self, outpoint: &OutPoint) -> Result<Option<Coin>, Infallible> {
         Ok(self.coins.get(outpoint).cloned())
     }
@@ -86,6 +97,8 @@ impl Store for MemoryStore {
         self.headers.extend(batch.headers);
         self.blocks.extend(batch.blocks);
         self.undo.extend(batch.undo);
+        self.filters.extend(batch.filters);
+        self.filter_entries.extend(batch.filter_entries);
         apply(&mut self.coins, batch.coins);
         apply(&mut self.heights, batch.heights);
         apply(&mut self.transactions, batch.transactions);

@@ -4,6 +4,7 @@ use super::connect::{CoinChanges, Connected};
 use super::transaction_rules::ChainView;
 use super::{Batch, ChainError, HeaderEntry, Store, TransactionLocation, Undo};
 use crate::block::Block;
+use crate::filter::{Filter, FilterEntry};
 use crate::hash::BlockHash;
 use crate::transaction::{Coin, OutPoint};
 use crate::units::{Height, Timestamp};
@@ -46,6 +47,21 @@ impl<'a, S: Store> Overlay<'a, S> {
         undo.ok_or(ChainError::Damaged { what: "the undo data", hash: *hash })
     }
 
+    /// The filter of a valid block.
+    pub(super) fn filter(&self, hash: &BlockHash) -> Result<Filter, ChainError<S::Error>> {
+        let filter = self.store.filter(hash).map_err(ChainError::Store)?;
+        filter.ok_or(ChainError::Damaged { what: "the filter", hash: *hash })
+    }
+
+    /// The hash and header of the filter of a valid block.
+    pub(super) fn filter_entry(&self, hash: &BlockHash) -> Result<FilterEntry, ChainError<S::Error>> {
+        if let Some(entry) = self.batch.filter_entries.get(hash) {
+            return Ok(*entry);
+        }
+        let entry = self.store.filter_entry(hash).map_err(ChainError::Store)?;
+        entry.ok_or(ChainError::Damaged { what: "the filter header", hash: *hash })
+    }
+
     fn hash_at(&self, height: Height) -> Result<Option<BlockHash>, ChainError<S::Error>> {
         match self.batch.heights.get(&height) {
             Some(change) => Ok(*change),
@@ -64,6 +80,8 @@ impl<'a, S: Store> Overlay<'a, S> {
     pub(super) fn connect(&mut self, hash: BlockHash, block: &Block, height: Height, connected: Connected) {
         self.batch.coins.extend(connected.coins);
         self.batch.undo.insert(hash, connected.undo);
+        self.batch.filters.insert(hash, connected.filter);
+        self.batch.filter_entries.insert(hash, connected.filter_entry);
         self.batch.heights.insert(height, Some(hash));
         let location = |index| Some(TransactionLocation { block: hash, index });
         self.batch.transactions.extend((0..).zip(&block.transactions).map(|(i, tx)| (tx.txid(), location(i))));

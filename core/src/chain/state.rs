@@ -9,7 +9,8 @@ use super::scripts::{ScriptRunner, one_by_one};
 use super::transaction_rules::NextBlock;
 use super::{Batch, BlockError, BlockStatus, ChainError, CheckError, HeaderEntry, Store, TransactionLocation, Undo};
 use crate::block::{Block, CompactTarget, Header, NetworkParams};
-use crate::hash::{BlockHash, Txid};
+use crate::filter::{FilterEntry, block_filter};
+use crate::hash::{BlockHash, FilterHeader, Txid};
 use crate::transaction::{Coin, OutPoint, Transaction};
 use crate::units::{Height, Timestamp};
 use alloc::boxed::Box;
@@ -101,6 +102,9 @@ impl<S: Store> Chain<S> {
             batch.headers.insert(expected, tip.clone());
             batch.heights.insert(Height(0), Some(expected));
             batch.undo.insert(expected, Undo::default());
+            let filter = block_filter(&genesis, []);
+            batch.filter_entries.insert(expected, FilterEntry::new(&filter, &FilterHeader::ZERO));
+            batch.filters.insert(expected, filter);
             let location = |index| Some(TransactionLocation { block: expected, index });
             batch.transactions.extend((0..).zip(&genesis.transactions).map(|(i, tx)| (tx.txid(), location(i))));
             batch.blocks.insert(expected, genesis);
@@ -458,7 +462,8 @@ fn reorganise<S: Store>(
     for (done, hash) in path.iter().enumerate() {
         let (mut entry, block) = (overlay.header(hash)?, overlay.block(hash)?);
         let next = NextBlock { params, height: entry.height, median_time_past: parent.median_time_past };
-        let connected = connect_block(&block, &next, overlay, run_scripts).map_err(|e| match e {
+        let filter_header = overlay.filter_entry(&parent.hash())?.header;
+        let connected = connect_block(&block, &next, &filter_header, overlay, run_scripts).map_err(|e| match e {
             CheckError::Rule(error) => {
                 Failed::Invalid { path: path.iter().skip(done).copied().collect(), error: Box::new(error) }
             }

@@ -2,6 +2,7 @@
 
 use crate::block::{Block, Header, MAX_BLOCK_BYTES, Work};
 use crate::encode::{Decode, DecodeError, Encode, Reader, put_vec};
+use crate::filter::{Filter, FilterEntry};
 use crate::hash::{BlockHash, Txid};
 use crate::transaction::{Coin, OutPoint};
 use crate::units::{Height, Timestamp};
@@ -92,6 +93,10 @@ pub struct Batch {
     pub blocks: BTreeMap<BlockHash, Block>,
     /// Undo data to insert, by block.
     pub undo: BTreeMap<BlockHash, Undo>,
+    /// Compact filters to insert, by block. They say nothing about the best chain and stay when their block leaves it.
+    pub filters: BTreeMap<BlockHash, Filter>,
+    /// Those filters' hashes and headers.
+    pub filter_entries: BTreeMap<BlockHash, FilterEntry>,
     /// Unspent outputs.
     pub coins: BTreeMap<OutPoint, Option<Coin>>,
     /// The best chain's blocks.
@@ -115,6 +120,10 @@ pub trait Store {
     fn block(&self, hash: &BlockHash) -> Result<Option<Block>, Self::Error>;
     /// A block's undo data.
     fn undo(&self, hash: &BlockHash) -> Result<Option<Undo>, Self::Error>;
+    /// The compact filter of a block that is valid.
+    fn filter(&self, hash: &BlockHash) -> Result<Option<Filter>, Self::Error>;
+    /// That filter's hash and header.
+    fn filter_entry(&self, hash: &BlockHash) -> Result<Option<FilterEntry>, Self::Error>;
     /// An unspent output.
     fn coin(&self, outpoint: &OutPoint) -> Result<Option<Coin>, Self::Error>;
     /// The best chain's block at a height.

@@ -46,13 +46,7 @@ impl<S: Store> Chain<S> {
                 break;
             }
         }
-        let (overlay, mut headers) = (Overlay::new(&self.store), Vec::new());
-        while headers.len() < limit {
-            height = height.next();
-            let Some(hash) = self.hash_at(height)? else { break };
-            headers.push(overlay.header(&hash)?.header);
-        }
-        Ok(headers)
+        self.headers_from(height.next(), limit)
     }
 
     /// The blocks to fetch next: at most `limit` on the way to the header with the most work whose bodies are not here,

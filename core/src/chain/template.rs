@@ -6,7 +6,8 @@ use super::transaction_rules::{ChainView, CheckedTransaction, check_inputs};
 use super::{Chain, ChainError, CheckError, Store, TransactionError};
 use crate::block::{Block, Header, Target, subsidy};
 use crate::encode::put_varint;
-use crate::hash::{Hash32, JobId};
+use crate::filter::{FilterEntry, block_filter, commitment_script};
+use crate::hash::{FilterHeader, Hash32, JobId};
 use crate::transaction::{Coin, OutPoint, Script, Sequence, Transaction, TxIn, TxOut};
 use crate::units::{Amount, Height, Timestamp};
 use alloc::collections::BTreeMap;
@@ -77,6 +78,7 @@ impl<S: Store> Chain<S> {
         let mut coinbase = coinbase(next.height, script_pubkey);
         let mut size = crate::block::HEADER_BYTES + RESERVED_BYTES + coinbase.size();
         let (mut fees, mut sigops, mut included, mut left_out) = (Amount::ZERO, 0u32, vec![], Vec::new());
+        let mut spent = Vec::new();
         for tx in transactions {
             let checked = match check_inputs(&tx, &next, &coins) {
                 Ok(checked) => checked,
@@ -91,6 +93,7 @@ impl<S: Store> Chain<S> {
                 Some(sum) if new_size <= next.params.max_block_bytes && new_sigops <= next.params.max_block_sigops => {
                     (fees, size, sigops) = (sum, new_size, new_sigops);
                     coins.apply(&tx, next.height);
+                    spent.extend(checked.spent);
                     included.push(tx);
                 }
                 _ => left_out.push(tx),
@@ -110,6 +113,12 @@ impl<S: Store> Chain<S> {
             nonce: 0,
         };
         let mut block = Block { header, transactions: included };
+        let filter = block_filter(&block, spent.iter().map(|coin| &coin.output));
+        let entry = FilterEntry::new(&filter, &base.filter_entry(&self.tip.hash())?.header);
+        // What commits to the filter is in no filter: no second pass.
+        if let Some(output) = block.transactions.first_mut().and_then(|coinbase| coinbase.outputs.last_mut()) {
+            output.script_pubkey = commitment_script(&entry.header);
+        }
         block.header.merkle_root = block.merkle_root();
         // The difficulty rule gives targets alone.
         let target = bits.target().unwrap_or(Target(crypto_bigint::U256::ZERO));
@@ -117,13 +126,16 @@ impl<S: Store> Chain<S> {
     }
 }
 
+/// A coinbase that pays to `script_pubkey`, and has room for what it commits to.
 fn coinbase(height: Height, script_pubkey: Script) -> Transaction {
     let mut script_sig = Vec::new();
     put_varint(height.0 as u64, &mut script_sig);
     Transaction {
         version: Transaction::VERSION,
         inputs: vec![TxIn { previous: OutPoint::NULL, script_sig: Script(script_sig), sequence: Sequence::FINAL }],
-        outputs: vec![TxOut { value: Amount::ZERO, script_pubkey }],
+        outputs: [script_pubkey, commitment_script(&FilterHeader::ZERO)]
+            .map(|script_pubkey| TxOut { value: Amount::ZERO, script_pubkey })
+            .to_vec(),
         lock_time: height.0,
         job_id: JobId::ZERO,
     }

@@ -4,7 +4,7 @@ mod merkle;
 mod types;
 
 pub use merkle::{Branch, MerkleError, MerkleHasher, merkle_root};
-pub use types::{BlockHash, Hash32, JobId, KeyHash, ModelRoot, Txid, Wtxid};
+pub use types::{BlockHash, FilterHash, FilterHeader, Hash32, JobId, KeyHash, ModelRoot, Txid, Wtxid};
 
 use ripemd::Ripemd160;
 use sha2::{Digest, Sha256};

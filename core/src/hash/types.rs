@@ -87,6 +87,14 @@ hash_type!(
     Wtxid, 32, reversed: true
 );
 hash_type!(
+    /// The hash of a block's compact filter; shown reversed.
+    FilterHash, 32, reversed: true
+);
+hash_type!(
+    /// What commits to a block's compact filter and to those of all its ancestors; shown reversed. Zero before the first block's.
+    FilterHeader, 32, reversed: true
+);
+hash_type!(
     /// A job's id: the tagged hash of its public parameters; zero where a transaction belongs to no job.
     JobId, 32, reversed: false
 );

@@ -4,10 +4,16 @@
 //! one peer and forwarded by full nodes. A [`Request`] goes to a neighbour, which answers with a [`Response`].
 
 mod envelope;
+mod light;
 mod payload;
 mod request;
 
 pub use envelope::{Envelope, EnvelopeError, MAX_ENVELOPE_BYTES, MAX_HOPS, peer_address, peer_key};
+pub use light::{
+    CHECKPOINT_INTERVAL, FilterHeaders, FilterRange, HeaderRange, LightRequest, LightResponse,
+    MAX_CHECKPOINTS_PER_RESPONSE, MAX_FILTER_BYTES_PER_RESPONSE, MAX_FILTER_HEADERS_PER_RESPONSE,
+    MAX_FILTERS_PER_RESPONSE,
+};
 pub use payload::{Ciphertext, CiphertextRequest, Payload, Topic, Undeliverable};
 pub use request::{ChainStatus, MAX_BLOCKS_PER_REQUEST, MAX_HEADERS_PER_RESPONSE, MAX_LOCATOR, Request, Response};
 

@@ -1,6 +1,7 @@
 //! What neighbours ask each other.
 
 use super::Envelope;
+use super::light::{LightRequest, LightResponse};
 use crate::block::{Block, Header};
 use crate::encode::{Decode, DecodeError, Encode, Reader, put_vec};
 use crate::encode_struct;
@@ -45,6 +46,8 @@ pub enum Request {
     Pools,
     /// Deliver this message, or pass it on.
     Forward(Box<Envelope>),
+    /// A light client's question.
+    Light(LightRequest),
 }
 
 /// A neighbour's answer.
@@ -64,6 +67,8 @@ pub enum Response {
     NoRoute(Hash32),
     /// Too busy, or asked too often.
     Busy,
+    /// What a light client asked for.
+    Light(LightResponse),
 }
 
 impl Encode for Request {
@@ -86,6 +91,7 @@ impl Encode for Request {
                 out.push(5);
                 envelope.encode(out);
             }
+            Request::Light(request) => request.encode(out),
         }
     }
 }
@@ -98,7 +104,7 @@ impl Decode for Request {
             3 => Request::Blocks(r.vec("block hashes", MAX_BLOCKS_PER_REQUEST)?),
             4 => Request::Pools,
             5 => Request::Forward(Box::new(Decode::decode(r)?)),
-            other => return Err(DecodeError::InvalidValue { what: "request", value: other as u64 }),
+            other => Request::Light(LightRequest::decode_after(other, r)?),
         })
     }
 }
@@ -128,6 +134,7 @@ impl Encode for Response {
                 id.encode(out);
             }
             Response::Busy => out.push(7),
+            Response::Light(response) => response.encode(out),
         }
     }
 }
@@ -142,7 +149,7 @@ impl Decode for Response {
             5 => Response::Forwarded,
             6 => Response::NoRoute(Decode::decode(r)?),
             7 => Response::Busy,
-            other => return Err(DecodeError::InvalidValue { what: "response", value: other as u64 }),
+            other => Response::Light(LightResponse::decode_after(other, r)?),
         })
     }
 }

@@ -282,6 +282,7 @@ impl Node {
             Request::Blocks(hashes) => self.blocks(&hashes)?,
             Request::Pools => Response::Pools(self.pool_contents()),
             Request::Forward(envelope) => self.on_forward(peer, *envelope)?,
+            Request::Light(request) => Response::Light(super::light::answer(&self.chain, &request)?),
         };
         tokio::spawn(async move {
             let _ = respond.send(response.to_bytes()).await;

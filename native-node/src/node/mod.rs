@@ -5,6 +5,7 @@ mod accept;
 mod blocks;
 mod deals;
 mod journal;
+pub mod light;
 mod messages;
 mod mining;
 mod models;

@@ -14,6 +14,7 @@ pub use error::StoreError;
 use camelid_core::block::Block;
 use camelid_core::chain::{Batch, HeaderEntry, Store, TransactionLocation, Undo};
 use camelid_core::encode::{Decode, Encode};
+use camelid_core::filter::{Filter, FilterEntry};
 use camelid_core::hash::{BlockHash, Txid};
 use camelid_core::transaction::{Coin, OutPoint};
 use camelid_core::units::{Height, Network};
@@ -21,12 +22,15 @@ use redb::{Database, DatabaseError, Durability, ReadableDatabase, ReadableTable,
 use std::borrow::Borrow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use tables::{BLOCKS, Bytes, COINS, HEADERS, HEIGHTS, META, TRANSACTIONS, UNDO, decoded, outpoint_key, read_outpoint};
+use tables::{
+    BLOCKS, Bytes, COINS, FILTER_ENTRIES, FILTERS, HEADERS, HEIGHTS, META, TRANSACTIONS, UNDO, decoded, outpoint_key,
+    read_outpoint,
+};
 
 /// The file's name in the data directory.
 pub const FILE_NAME: &str = "chain.redb";
 /// The format that this version writes and reads.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// Memory for pages of the file.
 const CACHE_BYTES: usize = 64 << 20;
@@ -191,6 +195,14 @@ impl Store for RedbStore {
 
     fn undo(&self, hash: &BlockHash) -> Result<Option<Undo>, StoreError> {
         self.get_encoded(UNDO, &hash.0)
+    }
+
+    fn filter(&self, hash: &BlockHash) -> Result<Option<Filter>, StoreError> {
+        self.get_encoded(FILTERS, &hash.0)
+    }
+
+    fn filter_entry(&self, hash: &BlockHash) -> Result<Option<FilterEntry>, StoreError> {
+        self.get_encoded(FILTER_ENTRIES, &hash.0)
     }
 
     fn coin(&self, outpoint: &OutPoint) -> Result<Option<Coin>, StoreError> {

@@ -19,6 +19,8 @@ pub(super) const META: TableDefinition<&str, Bytes> = TableDefinition::new("meta
 pub(super) const HEADERS: TableDefinition<Hash, Bytes> = TableDefinition::new("headers");
 pub(super) const BLOCKS: TableDefinition<Hash, Bytes> = TableDefinition::new("blocks");
 pub(super) const UNDO: TableDefinition<Hash, Bytes> = TableDefinition::new("undo");
+pub(super) const FILTERS: TableDefinition<Hash, Bytes> = TableDefinition::new("filters");
+pub(super) const FILTER_ENTRIES: TableDefinition<Hash, Bytes> = TableDefinition::new("filter entries");
 pub(super) const COINS: TableDefinition<Outpoint, Bytes> = TableDefinition::new("coins");
 pub(super) const HEIGHTS: TableDefinition<u32, Bytes> = TableDefinition::new("heights");
 pub(super) const TRANSACTIONS: TableDefinition<Hash, Bytes> = TableDefinition::new("transactions");
@@ -79,6 +81,14 @@ pub(super) fn write(
         let mut table = transaction.open_table(UNDO)?;
         for (hash, undo) in &batch.undo {
             change(&mut table, &hash.0, Some(undo))?;
+        }
+        let mut table = transaction.open_table(FILTERS)?;
+        for (hash, filter) in &batch.filters {
+            change(&mut table, &hash.0, Some(filter))?;
+        }
+        let mut table = transaction.open_table(FILTER_ENTRIES)?;
+        for (hash, entry) in &batch.filter_entries {
+            change(&mut table, &hash.0, Some(entry))?;
         }
         let mut table = transaction.open_table(COINS)?;
         for (outpoint, coin) in &batch.coins {

@@ -142,6 +142,8 @@ proptest! {
             prop_assert_eq!(memory.header(&hash).unwrap(), disk.header(&hash).unwrap());
             prop_assert_eq!(memory.block(&hash).unwrap(), disk.block(&hash).unwrap());
             prop_assert_eq!(memory.store().undo(&hash).unwrap(), disk.store().undo(&hash).unwrap());
+            prop_assert_eq!(memory.store().filter(&hash).unwrap(), disk.store().filter(&hash).unwrap());
+            prop_assert_eq!(memory.store().filter_entry(&hash).unwrap(), disk.store().filter_entry(&hash).unwrap());
             for tx in node.block(&hash).unwrap().unwrap().transactions {
                 prop_assert_eq!(memory.transaction(&tx.txid()).unwrap(), disk.transaction(&tx.txid()).unwrap());
             }

@@ -2,6 +2,7 @@
 
 use super::connect::random_block;
 use super::*;
+use crate::hash::BlockHash;
 use crate::units::{COIN, Height};
 use alloc::vec;
 use crypto_bigint::U256;
@@ -18,7 +19,8 @@ fn tree(shape: &[(prop::sample::Index, u8, u8, bool)]) -> (TestChain, Vec<TestCh
         // Another key each, so that siblings differ.
         let mut block = random_block(&chain, choices, time);
         block.transactions[0].outputs[0].script_pubkey = pay_to(10 + n);
-        let accepted = chain.accept_block(solve(block), LATE).unwrap();
+        let block = solve(commit(&chain, block));
+        let accepted = chain.accept_block(block, LATE).unwrap();
         assert_eq!(accepted.outcome, Outcome::NewTip);
         nodes.push(chain);
     }
@@ -30,8 +32,12 @@ fn tip_block(chain: &TestChain) -> Block {
 }
 
 fn best(nodes: &[TestChain]) -> &TestChain {
-    let number = |c: &TestChain| U256::from_le_slice(&c.tip_hash().0);
-    nodes.iter().max_by(|a, b| a.tip().work.cmp(&b.tip().work).then(number(b).cmp(&number(a)))).unwrap()
+    let tip = |c: &TestChain| number(&c.tip_hash());
+    nodes.iter().max_by(|a, b| a.tip().work.cmp(&b.tip().work).then(tip(b).cmp(&tip(a)))).unwrap()
+}
+
+fn number(hash: &BlockHash) -> U256 {
+    U256::from_le_slice(&hash.0)
 }
 
 proptest! {
@@ -77,7 +83,10 @@ proptest! {
         prop_assert_eq!(chain.tip_hash(), best.tip_hash());
         prop_assert_eq!(chain.store().coins(), best.store().coins());
         for height in 0..20 {
-            prop_assert_eq!(chain.hash_at(Height(height)).unwrap(), best.hash_at(Height(height)).unwrap());
+            let height = Height(height);
+            prop_assert_eq!(chain.hash_at(height).unwrap(), best.hash_at(height).unwrap());
+            prop_assert_eq!(chain.filter_at(height).unwrap(), best.filter_at(height).unwrap());
+            prop_assert_eq!(chain.filter_entry_at(height).unwrap(), best.filter_entry_at(height).unwrap());
         }
         let block = tip_block(best);
         for tx in &block.transactions {
@@ -118,7 +127,13 @@ fn a_reorganisation_that_fails_in_the_middle_changes_nothing() {
         next.header.previous = last.hash();
         next.header.time.0 += 2;
         next.transactions[0].lock_time += 1;
-        fork.push(solve(next));
+        let mut next = solve(next);
+        // Of two chains with equal work the lower hash decides: at its third block that shall be ours.
+        while fork.len() == 2 && number(&next.hash()) < number(&ours.tip_hash()) {
+            next.header.version += 1;
+            next = solve(next);
+        }
+        fork.push(next);
     }
     let before = ours.store().clone();
     for block in &fork[..3] {

@@ -79,7 +79,8 @@ proptest! {
         let block = random_block(&chain, &choices, start().0 + 100);
         let mut coins = Coins(chain.store().coins().clone());
         let before = coins.0.clone();
-        let connected = connect_block(&block, &chain.next_block(), &coins, one_by_one).unwrap();
+        let connected =
+            connect_block(&block, &chain.next_block(), &filter_header(&chain), &coins, one_by_one).unwrap();
         coins.apply(connected.coins);
         let total: u64 = coins.0.values().map(|c| c.output.value.0).sum();
         let burned: u64 = block.transactions.iter().flat_map(|t| &t.outputs)
@@ -109,7 +110,7 @@ fn the_chain_takes_what_its_runner_says() {
         assert!(checks.iter().all(|check| check.run(next).is_ok()) && checks[0].index == 1);
         checks.last().map(|_| (checks.len() - 1, TransactionError::NoInputs))
     };
-    let error = connect_block(&block, &chain.next_block(), &view, last_fails).unwrap_err();
+    let error = connect_block(&block, &chain.next_block(), &filter_header(&chain), &view, last_fails).unwrap_err();
     let txid = block.transactions[3].txid();
     let expected = BlockError::Transaction { index: 3, txid, error: TransactionError::NoInputs };
     assert_eq!(error, CheckError::Rule(expected));

@@ -2,17 +2,22 @@
 
 mod arrival;
 mod connect;
+mod filters;
 mod headers;
+mod light;
 mod locks;
 mod rules;
 mod sync;
 
 use super::*;
 use crate::block::{Block, NetworkParams, PowMidstate};
+use crate::filter::{FilterEntry, block_filter, commitment_script};
+use crate::hash::FilterHeader;
 use crate::keys::SecretKey;
 use crate::script::{sign_p2pkh_inputs, templates};
 use crate::transaction::{OutPoint, Script, Transaction, TransactionBuilder, TxOut};
 use crate::units::{Amount, Network, Timestamp};
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 pub(super) type TestChain = Chain<MemoryStore>;
@@ -56,6 +61,23 @@ pub(super) fn solve(mut block: Block) -> Block {
     block.header.merkle_root = block.merkle_root();
     let target = block.header.bits.target().unwrap();
     block.header.nonce = PowMidstate::new(&block.header).try_nonces(0..=u32::MAX, &target).unwrap();
+    block
+}
+
+/// The filter header of the chain's last block.
+pub(super) fn filter_header(chain: &TestChain) -> FilterHeader {
+    chain.filter_entry_at(chain.height()).unwrap().unwrap().header
+}
+
+/// Commits to the filter of a block that was changed, and follows the last of `chain`.
+pub(super) fn commit(chain: &TestChain, mut block: Block) -> Block {
+    let own = block.transactions.iter().flat_map(|tx| (0..).zip(&tx.outputs).map(|(i, o)| (tx.outpoint(i), o.clone())));
+    let own: BTreeMap<OutPoint, TxOut> = own.collect();
+    let spent = |o: &OutPoint| own.get(o).cloned().unwrap_or_else(|| chain.coin(o).unwrap().unwrap().output);
+    let spent: Vec<TxOut> =
+        block.transactions[1..].iter().flat_map(|tx| &tx.inputs).map(|i| spent(&i.previous)).collect();
+    let entry = FilterEntry::new(&block_filter(&block, &spent), &filter_header(chain));
+    block.transactions[0].outputs.last_mut().unwrap().script_pubkey = commitment_script(&entry.header);
     block
 }
 
