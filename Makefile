@@ -13,7 +13,7 @@ setup: ## Check the tools; install what is missing and say so
 build: setup ## Build the node, `camelid`
 	@sh scripts/build.sh
 
-demo: setup ## A prompt paid for, answered and checked between three processes: make demo MODEL=path
+demo: setup ## A prompt paid for, answered and checked between three processes; MODEL=path for another model
 	@MODEL="$(MODEL)" sh scripts/demo.sh
 
 test: setup ## Format, lints, unit, property and end-to-end tests, and the no_std check

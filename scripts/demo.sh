@@ -1,8 +1,7 @@
 #!/bin/sh
-# The terminal story; builds what it needs. MODEL is a package or a llama2.c checkpoint.
+# The terminal story; builds what it needs. MODEL, if given, is what `camelid model import` takes; else the program's own.
 . "$(dirname "$0")/env.sh"
-[ -n "${MODEL:-}" ] || die "which model? give a package or a llama2.c checkpoint with its tokenizer beside it: make demo MODEL=path"
-[ -f "$MODEL" ] || die "no model file at $MODEL: make demo MODEL=path"
+[ -z "${MODEL:-}" ] || [ -e "$MODEL" ] || die "no model at $MODEL: make demo MODEL=path, or make demo"
 say "building the demo"
 cargo build --locked -p camelid-node -p camelid-tests --bins
-exec "$CARGO_TARGET_DIR/debug/demo" "$MODEL"
+exec "$CARGO_TARGET_DIR/debug/demo" ${MODEL:+"$MODEL"}

@@ -3,7 +3,7 @@
 # tokenizer tok512.bin beside it. Stopped at any time, it goes on where it was. Results lie in DIR.
 . "$(dirname "$0")/env.sh"
 DIR=${DIR:-$CAMELID_CACHE/train}
-STEPS=${STEPS:-16000}
+STEPS=${STEPS:-5600}
 mkdir -p "$DIR"
 say "building camelid with training"
 cargo build --locked -p camelid-node --features "${FEATURES:-train}"
@@ -14,8 +14,11 @@ if [ ! -f "$teacher" ]; then
     camelid model import "$TEACHER" --name stories260k --licence MIT
 fi
 say "texts"
-camelid train sample --model stories260k --out "$DIR/texts.txt" --size "${SIZE:-25MB}" --seed 1
-camelid train sample --model stories260k --out "$DIR/held-out.txt" --size 1MB --seed 2
+for seed in 1 4 5; do
+    camelid train sample --model stories260k --out "$DIR/texts-$seed.txt" --size "${SIZE:-5MB}" --seed "$seed" --threads 1 --batch 128
+done
+cat "$DIR/texts-1.txt" "$DIR/texts-4.txt" "$DIR/texts-5.txt" > "$DIR/texts.txt"
+camelid train sample --model stories260k --out "$DIR/held-out.txt" --size 1MB --seed 2 --threads 1 --batch 128
 [ -f "$DIR/tokenizer" ] || camelid train tokenizer --text "$DIR/texts.txt" --out "$DIR/tokenizer"
 say "training in $DIR/run (Ctrl-C stops; the same command goes on)"
 resume=

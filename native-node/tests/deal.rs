@@ -79,7 +79,8 @@ async fn a_prompt_is_paid_answered_and_checked() {
     fund(&miner, &computer, 20).await;
     fund(&miner, &client, 30).await;
     until("the client's coins", async || (client.balance().await.unwrap().confirmed_units > 0).then_some(())).await;
-    let model = client.models().await.unwrap()[0].name.clone();
+    let models = client.models().await.unwrap();
+    let model = models.iter().find(|m| m.file.is_some()).unwrap().name.clone();
     let job = JobSubmit {
         model,
         prompt: "hello".into(),

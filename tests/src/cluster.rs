@@ -6,6 +6,7 @@ use camelid_core::units::COIN;
 use camelid_node::api::types::{
     AddressView, CheatRequest, Done, JobSubmit, JobView, ModelView, SendRequest, SendResponse, Verify, WalletBalance,
 };
+use camelid_node::models::DEFAULT_MODEL;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -35,8 +36,8 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Makes wallets, imports the model and starts all three.
-    pub async fn start(model: &Path) -> Result<Cluster> {
+    /// Makes wallets, imports the model and starts all three; without a model, with the program's own.
+    pub async fn start(model: Option<&Path>) -> Result<Cluster> {
         let dir = tempfile::Builder::new().prefix("camelid-").tempdir()?;
         let listen = ["--listen", "127.0.0.1:0"];
         let mut miner =
@@ -46,21 +47,23 @@ impl Cluster {
         for node in [&miner, &compute, &client] {
             node.make_wallet()?;
         }
-        let file = model.display().to_string();
-        for node in [&compute, &client] {
-            node.command(&["model", "import", &file, "--name", "model"])?;
+        if let Some(file) = model.map(|m| m.display().to_string()) {
+            for node in [&compute, &client] {
+                node.command(&["model", "import", &file, "--name", "model"])?;
+            }
         }
+        let served = model.map_or(DEFAULT_MODEL, |_| "model");
         miner.spawn()?;
         miner.ready().await?;
         let hub = miner.address().await?;
-        compute.add_args(&["--peer", &hub, "--compute", "model"]);
+        compute.add_args(&["--peer", &hub, "--compute", served]);
         client.add_args(&["--peer", &hub]);
         compute.spawn()?;
         client.spawn()?;
         compute.ready().await?;
         client.ready().await?;
-        let models: Vec<ModelView> = client.get("/v1/models").await?;
-        let model = models.first().context("the client has no model")?.name.clone();
+        let models: Vec<ModelView> = compute.get("/v1/models").await?;
+        let model = models.iter().find(|m| m.computes).context("the compute node serves no model")?.name.clone();
         Ok(Cluster { miner, compute, client, model, _dir: dir })
     }
 

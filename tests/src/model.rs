@@ -4,8 +4,8 @@ use anyhow::{Context, Result};
 use camelid_core::model::import::{RandomShape, random_model};
 use camelid_core::model::{Reference, Sampling, generate};
 use camelid_node::api::types::JobSubmit;
+use camelid_node::models::Place;
 use std::ops::ControlFlow;
-use std::path::Path;
 use std::sync::Arc;
 use tempfile::{NamedTempFile, TempPath};
 
@@ -16,9 +16,9 @@ pub fn random_package(seed: u64) -> Result<TempPath> {
     Ok(file)
 }
 
-/// What the reference pass of the model in a package file answers to a job, token by token.
-pub fn reference_answer(package: &Path, job: &JobSubmit) -> Result<Vec<u32>> {
-    let package = Arc::new(camelid_node::models::load(package)?);
+/// What the reference pass of a model answers to a job, token by token.
+pub fn reference_answer(model: &Place, job: &JobSubmit) -> Result<Vec<u32>> {
+    let package = Arc::new(model.load()?);
     let prompt = package.tokenizer().prompt(&job.prompt)?;
     let sampling = Sampling { temperature: job.temperature, top_k: job.top_k, top_p: job.top_p };
     let seed = job.seed.context("a job without a seed has no expected answer")?;

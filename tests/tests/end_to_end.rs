@@ -4,9 +4,10 @@
 use anyhow::{Context, Result, ensure};
 use camelid_core::units::COIN;
 use camelid_node::api::types::{JobSubmit, JobView, TransactionView, Verify};
+use camelid_node::models::Place;
 use camelid_tests::audit::{blocks, check_books, check_moves, moves, terms};
 use camelid_tests::{Cluster, Role, job, random_package, reference_answer, run_command};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Output;
 
 const PROMPT: &str = "hello there, little dog";
@@ -16,7 +17,7 @@ const MODEL_SEED: u64 = 7;
 /// `camelid job submit --json` with more arguments, run to its end.
 async fn submit_by_hand(dir: PathBuf, args: &[&str]) -> Result<Output> {
     let dir = dir.display().to_string();
-    let common = ["--network", "dev", "--data-dir", &dir, "--json", "job", "submit", "--model", "model"];
+    let common = ["--network", "dev", "--data-dir", &dir, "--json", "job", "submit"];
     let args: Vec<String> = common.iter().chain(args).map(ToString::to_string).collect();
     tokio::task::spawn_blocking(move || run_command(args)).await?
 }
@@ -43,9 +44,9 @@ async fn check_places(cluster: &Cluster, view: &JobView) -> Result<()> {
 }
 
 /// An honest job: the reference answer, checked as asked, settled and closed, and paid exactly once.
-async fn check_honest(cluster: &Cluster, package: &Path, asked: &JobSubmit, view: &JobView) -> Result<()> {
+async fn check_honest(cluster: &Cluster, model: &Place, asked: &JobSubmit, view: &JobView) -> Result<()> {
     ensure!(view.status == "closed", "{view:#?}");
-    let expected = reference_answer(package, asked)?;
+    let expected = reference_answer(model, asked)?;
     let answer = view.answer_tokens.as_ref().context("no answer")?;
     ensure!(*answer == expected, "answered {answer:?}, the reference pass says {expected:?}");
     ensure!(expected.len() > 3, "an answer of {} tokens shows little", expected.len());
@@ -88,7 +89,8 @@ async fn check_honest(cluster: &Cluster, package: &Path, asked: &JobSubmit, view
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_prompt_is_answered_paid_and_checked() -> Result<()> {
     let package = random_package(MODEL_SEED)?;
-    let cluster = Cluster::start(&package).await?;
+    let cluster = Cluster::start(Some(&package)).await?;
+    let model = Place::File(package.to_path_buf());
     cluster.fund(4, 10).await?;
     let full = job(&cluster.model, PROMPT, 24, COIN);
     let sampled = JobSubmit { temperature: 900, top_k: 40, top_p: 950_000, seed: Some(11), ..full.clone() };
@@ -96,7 +98,20 @@ async fn a_prompt_is_answered_paid_and_checked() -> Result<()> {
     let unchecked = JobSubmit { verify: Verify::None, ..spot.clone() };
     // The first by hand: its JSON is for programs.
     let by_hand = async {
-        let args = ["--prompt", PROMPT, "--max-tokens", "24", "--seed", "1", "--reward", "1", "--verify", "full"];
+        let args = [
+            "--model",
+            "model",
+            "--prompt",
+            PROMPT,
+            "--max-tokens",
+            "24",
+            "--seed",
+            "1",
+            "--reward",
+            "1",
+            "--verify",
+            "full",
+        ];
         submit_by_hand(cluster.client.dir().into(), &args).await
     };
     let others = async {
@@ -118,11 +133,11 @@ async fn a_prompt_is_answered_paid_and_checked() -> Result<()> {
     let shown: JobView = serde_json::from_slice(&output.stdout).context("the JSON of `job submit`")?;
     ensure!(shown == cluster.job(Role::Client, &shown.id).await?, "what was printed is what the API says");
 
-    check_honest(&cluster, &package, &full, &shown).await?;
+    check_honest(&cluster, &model, &full, &shown).await?;
     for (asked, view) in [&sampled, &spot, &unchecked].into_iter().zip(&views) {
-        check_honest(&cluster, &package, asked, view).await?;
+        check_honest(&cluster, &model, asked, view).await?;
     }
-    let differs = reference_answer(&package, &sampled)? != reference_answer(&package, &full)?;
+    let differs = reference_answer(&model, &sampled)? != reference_answer(&model, &full)?;
     ensure!(differs, "sampling that draws the most likely tokens shows nothing");
     check_books(&cluster).await?;
     cluster.stop().await
@@ -131,7 +146,8 @@ async fn a_prompt_is_answered_paid_and_checked() -> Result<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_cheats_or_falls_silent_gains_nothing_early() -> Result<()> {
     let package = random_package(MODEL_SEED)?;
-    let cluster = Cluster::start(&package).await?;
+    let cluster = Cluster::start(Some(&package)).await?;
+    let model = Place::File(package.to_path_buf());
     cluster.fund(3, 10).await?;
     let base = job(&cluster.model, PROMPT, 24, COIN);
 
@@ -141,7 +157,7 @@ async fn who_cheats_or_falls_silent_gains_nothing_early() -> Result<()> {
     cluster.cheat(Some("alter-token")).await?;
     let dir: PathBuf = cluster.client.dir().into();
     let altered = tokio::spawn(async move {
-        let args = ["--prompt", PROMPT, "--max-tokens", "24", "--seed", "1", "--reward", "1"];
+        let args = ["--model", "model", "--prompt", PROMPT, "--max-tokens", "24", "--seed", "1", "--reward", "1"];
         submit_by_hand(dir, &args).await
     });
     let is_new = |j: &JobView| j.id != silent_node && j.timeline.iter().any(|e| e.status == "accepted");
@@ -157,7 +173,7 @@ async fn who_cheats_or_falls_silent_gains_nothing_early() -> Result<()> {
 
     // The cheat is found where it is, and the client does not sign.
     let view = cluster.reached(&altered_id, "rejected").await?;
-    let expected = reference_answer(&package, &base)?;
+    let expected = reference_answer(&model, &base)?;
     let middle = expected.len() / 2;
     let check = view.verification.as_ref().context("no verification")?;
     let wrong = check.wrong.first().context("the altered token was not found")?;
@@ -200,18 +216,37 @@ async fn who_cheats_or_falls_silent_gains_nothing_early() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_programs_own_model_answers() -> Result<()> {
+    let cluster = Cluster::start(None).await?;
+    cluster.fund(1, 10).await?;
+    let asked = job(&cluster.model, "Once upon a time, there was a little dog", 60, COIN);
+    let view = cluster.submit(&asked).await?;
+    let view = cluster.over(&view.id).await?;
+    check_honest(&cluster, &Place::Program, &asked, &view).await?;
+    ensure!(view.answer.as_deref().is_some_and(|text| text.len() > 60), "{:?}", view.answer);
+    // Without `--model` a job asks for it.
+    let args = ["--prompt", "One day, a cat", "--max-tokens", "20", "--reward", "0.5"];
+    let output = submit_by_hand(cluster.client.dir().to_path_buf(), &args).await?;
+    let view: JobView =
+        serde_json::from_slice(&output.stdout).with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())?;
+    ensure!(cluster.over(&view.id).await?.status == "closed", "{view:#?}");
+    check_books(&cluster).await?;
+    cluster.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_first_model_answers() -> Result<()> {
     let name = "the_first_model_answers";
     let Some(checkpoint) = camelid_test_support::shared_data(name, "stories260k/stories260K.bin") else {
         return Ok(());
     };
-    let cluster = Cluster::start(&checkpoint).await?;
+    let cluster = Cluster::start(Some(&checkpoint)).await?;
     cluster.fund(1, 10).await?;
     let asked = job(&cluster.model, "Once upon a time, there was a little dog", 60, COIN);
     let view = cluster.submit(&asked).await?;
     let view = cluster.over(&view.id).await?;
-    let package = cluster.client.dir().join("models").join("model.camelid");
-    check_honest(&cluster, &package, &asked, &view).await?;
+    let model = Place::File(cluster.client.dir().join("models").join("model.camelid"));
+    check_honest(&cluster, &model, &asked, &view).await?;
     ensure!(view.answer.as_deref().is_some_and(|text| text.len() > 60), "{:?}", view.answer);
     check_books(&cluster).await?;
     cluster.stop().await

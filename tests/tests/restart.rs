@@ -9,7 +9,7 @@ use camelid_tests::{Cluster, Role, job, random_package};
 /// Kills one process right after each of `moments` of a job of its own, and starts it again.
 async fn kill_in_mid_job(role: Role, moments: &[&str]) -> Result<()> {
     let package = random_package(7)?;
-    let mut cluster = Cluster::start(&package).await?;
+    let mut cluster = Cluster::start(Some(&package)).await?;
     cluster.fund(moments.len(), 10).await?;
     cluster.node(role).keep_address().await?;
     let genesis: BlockView = cluster.client.get("/v1/chain/block/0").await?;
@@ -76,7 +76,7 @@ async fn the_miner_is_killed() -> Result<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_payment_outlives_its_sender_and_a_stop_is_no_loss() -> Result<()> {
     let package = random_package(7)?;
-    let mut cluster = Cluster::start(&package).await?;
+    let mut cluster = Cluster::start(Some(&package)).await?;
     cluster.fund(1, 10).await?;
     cluster.miner.keep_address().await?;
     let before = cluster.balances().await?[2];

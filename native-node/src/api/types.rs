@@ -446,8 +446,10 @@ pub struct ModelView {
     pub package_bytes: u64,
     /// The licence of its weights.
     pub licence: String,
-    /// Where its package is on this machine; `None` when it is not here.
+    /// Its package's file on this machine; `None` when there is none.
     pub file: Option<String>,
+    /// Whether the program brings it.
+    pub in_program: bool,
     /// Whether this node computes it for others.
     pub computes: bool,
 }

@@ -5,6 +5,7 @@ use crate::api::types::Verify;
 use crate::compute::Memory;
 use crate::config::Cheat;
 use crate::engines::EngineChoice;
+use crate::models::DEFAULT_MODEL;
 use camelid_core::units::{Amount, Network};
 use clap::{Args, Parser, Subcommand};
 use std::net::SocketAddr;
@@ -181,7 +182,7 @@ pub enum JobCommand {
 #[derive(Debug, Args)]
 pub struct SubmitArgs {
     /// The model: its name or root
-    #[arg(long)]
+    #[arg(long, default_value = DEFAULT_MODEL)]
     pub model: String,
     /// The prompt; `-` reads standard input
     #[arg(long)]
@@ -436,5 +437,9 @@ mod tests {
         let Command::Job(JobCommand::Submit(job)) = cli.command else { panic!("a job") };
         assert_eq!((job.temperature, job.top_k, job.top_p, job.verify), (800, 40, 950_000, Verify::Spot));
         assert_eq!((job.reward, cli.global.json), (Amount(50_000_000), true));
+        assert_eq!(job.model, "tiny");
+        let cli = Cli::try_parse_from("camelid job submit --prompt hi --reward 0.5".split_whitespace()).unwrap();
+        let Command::Job(JobCommand::Submit(job)) = cli.command else { panic!("a job") };
+        assert_eq!(job.model, "camelid-tiny");
     }
 }

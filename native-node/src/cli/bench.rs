@@ -8,7 +8,7 @@ use crate::bench::{
     engine, kernel, plot, rastic, usual_model,
 };
 use crate::engines::CpuOptions;
-use crate::models::{ModelStore, load};
+use crate::models::ModelStore;
 use indicatif::ProgressBar;
 use std::sync::Arc;
 use std::time::Duration;
@@ -117,7 +117,7 @@ fn subject(context: &Context, args: &SubjectArgs, bar: &ProgressBar) -> Result<S
         threads: args.threads.map(|threads| threads.max(1)),
     };
     let package = match &args.model {
-        Some(name) => Arc::new(load(&ModelStore::at(context.data_dir.models()).find(name)?)?),
+        Some(name) => Arc::new(ModelStore::at(context.data_dir.models()).load(name)?),
         None => {
             bar.set_message("making a random model in SmolLM2-135M's shape");
             usual_model()?

@@ -5,7 +5,7 @@ use super::output::{pairs, printable, short, table};
 use super::{CliError, Context};
 use crate::api::types::ModelView;
 use crate::eval::{Eval, EvalError, EvalReport};
-use crate::models::{Import, ModelStore, Stored, load, reference};
+use crate::models::{Import, ModelStore, Place, Stored, reference};
 use camelid_core::model::import::Progress;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::fs::{self, File};
@@ -23,9 +23,9 @@ pub(super) async fn execute(context: &Context, command: ModelCommand) -> Result<
             let named = args.out.is_some();
             let stored = import(context, store, args).await?;
             context.out.value(&ModelView::from(&stored), |m| {
-                let file = stored.file.display().to_string();
+                let file = stored.place.to_string();
                 let model = if !named {
-                    stored.file.file_stem().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
+                    stored.place.name().unwrap_or_default().into()
                 } else if file.contains('/') {
                     file
                 } else {
@@ -39,8 +39,8 @@ pub(super) async fn execute(context: &Context, command: ModelCommand) -> Result<
             context.out.value(&report, eval_report);
         }
         ModelCommand::Info { model } => {
-            let file = store.find(&model)?;
-            let stored = Stored { info: load(&file)?.info(), file };
+            let place = store.find(&model)?;
+            let stored = Stored { info: place.load()?.info(), place };
             context.out.value(&ModelView::from(&stored), info);
         }
         ModelCommand::Bits(args) => super::train::model_bits(context, &args)?,
@@ -96,7 +96,7 @@ fn eval(store: &ModelStore, args: &EvalArgs) -> Result<EvalReport, CliError> {
     let io = |file: &Path, source| EvalError::Io { file: file.into(), source };
     let bytes = fs::read(&args.text).map_err(|e| io(&args.text, e))?;
     let text = String::from_utf8_lossy(&bytes);
-    let package = load(&store.find(&args.model)?)?;
+    let package = store.load(&args.model)?;
     let source = reference(&args.reference)?;
     let mut eval = Eval::new(package, &*source, args.reference.clone(), &args.engine)?;
     let mut texts = eval.texts(&text, args.length)?;
@@ -154,7 +154,8 @@ impl From<&Stored> for ModelView {
             vocabulary: info.vocabulary,
             package_bytes: info.package_len,
             licence: info.licence.clone(),
-            file: Some(stored.file.display().to_string()),
+            file: stored.place.file().map(|file| file.display().to_string()),
+            in_program: stored.place == Place::Program,
             computes: false,
         }
     }
@@ -170,19 +171,20 @@ fn info(m: &ModelView) -> String {
         ("vocabulary", format!("{} tokens", m.vocabulary)),
         ("licence", printable(&m.licence)),
         ("package", format!("{} bytes", m.package_bytes)),
-        ("file", m.file.clone().unwrap_or_else(|| "not on this machine".into())),
+        ("file", m.file.clone().unwrap_or_else(|| where_without_file(m).into())),
     ])
 }
 
+fn where_without_file(m: &ModelView) -> &'static str {
+    if m.in_program { "in the program" } else { "not on this machine" }
+}
+
 fn list(models: &[ModelView]) -> String {
-    if models.is_empty() {
-        return "no models yet: `camelid model import FILE` brings one".into();
-    }
     let row = |m: &ModelView| {
         let here = match (m.computes, &m.file) {
             (true, _) => "computed here",
             (false, Some(_)) => "here",
-            (false, None) => "elsewhere",
+            (false, None) => where_without_file(m),
         };
         let size = format!("{:.1} MB", m.package_bytes as f64 / 1e6);
         vec![printable(&m.name), short(&m.root), m.parameters.to_string(), m.context.to_string(), size, here.into()]

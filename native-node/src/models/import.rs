@@ -1,7 +1,7 @@
 //! Bringing models in, from whatever they are kept in.
 
 use super::files::{Folder, ModelFile, NewPackage};
-use super::{ENDING, ModelError, ModelStore, Stored, check_name, io, load};
+use super::{ENDING, ModelError, ModelStore, Place, Stored, check_name, io, load};
 use camelid_core::hash::ModelRoot;
 use camelid_core::model::import::gguf::{self, Gguf};
 use camelid_core::model::import::llama2c::{Checkpoint, read_tokenizer};
@@ -228,11 +228,13 @@ impl ModelStore {
         let root = import.write(kind, &about, &mut new, progress)?;
         if target.exists() {
             return match load(&target) {
-                Ok(package) if package.root() == root => Ok(Stored { info: package.info(), file: target }),
+                Ok(package) if package.root() == root => {
+                    Ok(Stored { info: package.info(), place: Place::File(target) })
+                }
                 _ => Err(ModelError::NameTaken { file: target }),
             };
         }
         new.keep(&target).map_err(io(&target))?;
-        Ok(Stored { info: head(&target)?.info(root), file: target })
+        Ok(Stored { info: head(&target)?.info(root), place: Place::File(target) })
     }
 }

@@ -1,15 +1,16 @@
-//! The model packages on this machine: one file each, `<name>.camelid`, in the data directory's folder `models`.
+//! The model packages on this machine: one file each, `<name>.camelid`, in the data directory's folder `models`; and the
+//! one in the program.
 
 mod error;
 mod files;
 mod import;
+mod place;
 
 pub use error::ModelError;
 pub use files::{Folder, ModelFile, NewPackage};
 pub use import::{Import, reference};
+pub use place::{DEFAULT_MODEL, Place, load};
 
-use crate::compute::{Memory, available};
-use crate::weights::Weights;
 use camelid_core::model::{ModelInfo, Package};
 use std::fs;
 use std::io::ErrorKind;
@@ -27,8 +28,8 @@ pub struct ModelStore {
 /// A package and where it is.
 #[derive(Clone, Debug)]
 pub struct Stored {
-    /// Its file.
-    pub file: PathBuf,
+    /// Where it is.
+    pub place: Place,
     /// What it is.
     pub info: ModelInfo,
 }
@@ -48,60 +49,56 @@ fn check_name(name: &str) -> Result<(), ModelError> {
     }
 }
 
-/// Reads and checks a package.
-pub fn load(file: &Path) -> Result<Package, ModelError> {
-    let needed = Memory(fs::metadata(file).map_err(io(file))?.len());
-    if let Some(free) = available().filter(|free| *free < needed) {
-        return Err(ModelError::Memory { file: file.into(), needed, free });
-    }
-    let weights = Weights::read(file).map_err(io(file))?;
-    Package::parse(weights).map_err(|source| ModelError::Package { file: file.into(), source })
-}
-
 impl ModelStore {
     /// The packages in this folder.
     pub fn at(dir: impl Into<PathBuf>) -> Self {
         ModelStore { dir: dir.into() }
     }
 
-    /// The file of a model: by name, by root, or the file itself (a path has a `/`, a file's name its ending).
-    pub fn find(&self, wanted: &str) -> Result<PathBuf, ModelError> {
+    /// Where a model is: by name, by root, or the file itself (a path has a `/`, a file's name its ending). A file in the
+    /// folder that is named as the program's own model stands for it.
+    pub fn find(&self, wanted: &str) -> Result<Place, ModelError> {
         let file = Path::new(wanted);
         if wanted.contains('/') || file.extension().is_some_and(|ending| ending == ENDING) && file.is_file() {
-            return Ok(wanted.into());
+            return Ok(Place::File(wanted.into()));
         }
         let named = self.dir.join(format!("{wanted}.{ENDING}"));
         if check_name(wanted).is_ok() && named.exists() {
-            return Ok(named);
+            return Ok(Place::File(named));
+        }
+        if wanted == DEFAULT_MODEL {
+            return Ok(Place::Program);
         }
         let is_it = |stored: &Stored| stored.info.root.to_string() == wanted;
         let found = if wanted.len() == 64 { self.list()?.0.into_iter().find(is_it) } else { None };
         found
-            .map(|stored| stored.file)
+            .map(|stored| stored.place)
             .ok_or_else(|| ModelError::NotFound { wanted: wanted.chars().take(80).collect(), dir: self.dir.clone() })
     }
 
     /// Finds and reads a model.
     pub fn load(&self, wanted: &str) -> Result<Package, ModelError> {
-        load(&self.find(wanted)?)
+        self.find(wanted)?.load()
     }
 
     /// All models by name, and what is wrong with files that are none.
     pub fn list(&self) -> Result<(Vec<Stored>, Vec<ModelError>), ModelError> {
-        let entries = match fs::read_dir(&self.dir) {
-            Err(e) if e.kind() == ErrorKind::NotFound => return Ok((Vec::new(), Vec::new())),
-            other => other.map_err(io(&self.dir))?,
+        let files = match fs::read_dir(&self.dir) {
+            Err(e) if e.kind() == ErrorKind::NotFound => Vec::new(),
+            other => other.map_err(io(&self.dir))?.filter_map(|e| e.ok().map(|e| e.path())).collect(),
         };
+        let is_package = |file: &PathBuf| file.extension().is_some_and(|ending| ending == ENDING);
+        let mut places: Vec<Place> = files.into_iter().filter(is_package).map(Place::File).collect();
+        places.push(self.find(DEFAULT_MODEL)?);
+        places.sort();
+        places.dedup();
         let (mut good, mut bad) = (Vec::new(), Vec::new());
-        for file in entries.filter_map(|e| e.ok().map(|e| e.path())) {
-            if file.extension().is_some_and(|ending| ending == ENDING) {
-                match load(&file) {
-                    Ok(package) => good.push(Stored { info: package.info(), file }),
-                    Err(error) => bad.push(error),
-                }
+        for place in places {
+            match place.load() {
+                Ok(package) => good.push(Stored { info: package.info(), place }),
+                Err(error) => bad.push(error),
             }
         }
-        good.sort_by(|a, b| a.file.cmp(&b.file));
         Ok((good, bad))
     }
 }
@@ -124,10 +121,12 @@ mod tests {
     fn a_package_is_found_by_name_root_and_path() {
         let dir = tempfile::tempdir().unwrap();
         let (source, store) = (dir.path().join("Tiny.camelid"), ModelStore::at(dir.path().join("models")));
-        assert!(store.list().unwrap().0.is_empty());
+        let own = store.load(DEFAULT_MODEL).unwrap().root();
+        let listed = store.list().unwrap().0;
+        assert!(listed.len() == 1 && listed[0].place == Place::Program && listed[0].info.root == own);
         fs::write(&source, random_model(1, &RandomShape::llama()).unwrap()).unwrap();
         let stored = store.import(&import(source.clone()), &mut go()).unwrap();
-        assert_eq!(store.import(&import(source.clone()), &mut go()).unwrap().file, stored.file, "again is no error");
+        assert_eq!(store.import(&import(source.clone()), &mut go()).unwrap().place, stored.place, "again is no error");
         let root = stored.info.root;
         for wanted in ["tiny", &root.to_string(), source.to_str().unwrap()] {
             assert_eq!(store.load(wanted).unwrap().root(), root, "{wanted}");
@@ -148,7 +147,7 @@ mod tests {
         fs::write(dir.path().join("good.camelid"), &good).unwrap();
         fs::write(dir.path().join("cut.camelid"), &good[..good.len() - 1]).unwrap();
         let (models, errors) = store.list().unwrap();
-        assert_eq!((models.len(), errors.len()), (1, 1));
+        assert_eq!((models.len(), errors.len()), (2, 1), "the program's own and the good one");
         assert!(errors[0].to_string().contains("cut.camelid"), "{}", errors[0]);
     }
 

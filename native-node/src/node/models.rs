@@ -1,10 +1,9 @@
 //! The models that a node has.
 
-use crate::models::{ModelError, ModelStore, Stored};
+use crate::models::{ModelError, ModelStore, Place, Stored};
 use camelid_core::hash::ModelRoot;
 use camelid_core::model::Package;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Why a model is not to be had.
@@ -35,7 +34,7 @@ pub enum ShelfError {
 #[derive(Clone, Debug, Default)]
 pub struct ModelShelf {
     models: BTreeMap<ModelRoot, Arc<Package>>,
-    files: BTreeMap<ModelRoot, PathBuf>,
+    places: BTreeMap<ModelRoot, Place>,
     served: BTreeSet<ModelRoot>,
 }
 
@@ -48,7 +47,7 @@ impl ModelShelf {
             tracing::warn!(%error, "left out");
         }
         for model in stored {
-            shelf.add(model.file)?;
+            shelf.add(model.place)?;
         }
         for name in serve {
             let root = shelf.add(store.find(name)?)?;
@@ -57,11 +56,11 @@ impl ModelShelf {
         Ok(shelf)
     }
 
-    fn add(&mut self, file: PathBuf) -> Result<ModelRoot, ModelError> {
-        let package = crate::models::load(&file)?;
+    fn add(&mut self, place: Place) -> Result<ModelRoot, ModelError> {
+        let package = place.load()?;
         let root = package.root();
         self.models.insert(root, Arc::new(package));
-        self.files.insert(root, file);
+        self.places.insert(root, place);
         Ok(root)
     }
 
@@ -82,10 +81,10 @@ impl ModelShelf {
 
     /// A model by the name that it has here (its file's) or of its own, its root, or the start of its root.
     pub fn find(&self, name: &str) -> Result<&Arc<Package>, ShelfError> {
-        let file = |root| self.files.get(&root).and_then(|f| f.file_stem()).is_some_and(|stem| stem == name);
+        let here = |root| self.places.get(&root).and_then(Place::name) == Some(name);
         let fits = |p: &&Arc<Package>| {
             p.info().name == name
-                || file(p.root())
+                || here(p.root())
                 || (name.len() >= 6 && p.root().to_string().starts_with(&name.to_ascii_lowercase()))
         };
         let found: Vec<_> = self.models.values().filter(fits).collect();
@@ -105,7 +104,7 @@ impl ModelShelf {
 
     /// The models, and where they are.
     pub fn stored(&self) -> Vec<Stored> {
-        let file = |root| self.files.get(root).cloned().unwrap_or_default();
-        self.models.iter().map(|(root, p)| Stored { file: file(root), info: p.info() }).collect()
+        let both = self.models.iter().zip(self.places.values());
+        both.map(|((_, p), place)| Stored { place: place.clone(), info: p.info() }).collect()
     }
 }

@@ -159,13 +159,12 @@ impl Node {
                 }
             }
             (Asked::Blocks, Response::Blocks(blocks)) => {
-                let mut new = false;
                 // Blocks that come together wait for the disk together. What a crash takes is asked for again.
                 self.chain.store().begin_bundle();
-                for block in blocks {
-                    new |= self.on_block(peer, block)? == Verdict::Accept;
-                }
+                let taken: Result<Vec<Verdict>, _> =
+                    blocks.into_iter().map(|block| self.on_block(peer, block)).collect();
                 self.chain.store().end_bundle()?;
+                let new = taken?.contains(&Verdict::Accept);
                 // Whoever gives nothing new is asked again with the next poll, not at once.
                 if new {
                     self.ask_blocks(peer)?;

@@ -102,7 +102,7 @@ pub struct TrainRunArgs {
     /// Windows a step [default: 8]
     #[arg(long, value_name = "N")]
     pub batch: Option<usize>,
-    /// Windows at once, for less memory [default: 4]
+    /// Windows of a part; a step's parts are computed side by side, a core each [default: 4]
     #[arg(long, value_name = "N")]
     pub part: Option<usize>,
     /// The highest learning rate [default: 0.003]
@@ -129,7 +129,7 @@ pub struct TrainRunArgs {
     /// Seconds from one checkpoint to the next
     #[arg(long, value_name = "N", default_value_t = 120)]
     pub save_every: u64,
-    /// Where to compute: cpu (RAYON_NUM_THREADS sets its threads) or wgpu
+    /// Where to compute: cpu (RAYON_NUM_THREADS sets how many cores) or wgpu
     #[arg(long, default_value = "cpu", value_parser = ["cpu", "wgpu"])]
     pub device: String,
 }

@@ -4,12 +4,13 @@ use super::args::{ExportArgs, TokenizerArgs, TrainRunArgs};
 use super::{CliError, Context, bar, bits_report, pairs, printable};
 use crate::engines::{CpuOptions, EngineChoice};
 use crate::train::learn::{
-    Checkpoint, Corpus, Files, ModelShape, Optimiser, Plan, Progress, Run, learn_tokenizer, package, read_tokenizer,
-    vocabulary, write_tokenizer,
+    Checkpoint, Corpus, Files, ModelShape, Optimiser, Plan, Progress, Run, float_model, learn_tokenizer, package,
+    read_tokenizer, vocabulary, write_tokenizer,
 };
 use crate::train::{BitsReport, TrainError, bits, read_texts, write_whole};
 use burn::tensor::Device;
 use camelid_core::model::Package;
+use camelid_core::model::eval::compare;
 use camelid_core::model::tokenizer::TokenizerSpec;
 use serde::Serialize;
 use std::path::Path;
@@ -215,6 +216,9 @@ fn time(seconds: f64) -> String {
     format!("{} h {:02} min", minutes / 60, minutes % 60)
 }
 
+/// Held-out texts on which the integers are compared with the floats.
+const COMPARED: usize = 50;
+
 pub(super) fn export(context: &Context, args: &ExportArgs) -> Result<(), CliError> {
     let files = Files::at(&args.run);
     let state = Checkpoint::read(&files.checkpoint())?;
@@ -232,6 +236,10 @@ pub(super) fn export(context: &Context, args: &ExportArgs) -> Result<(), CliErro
     let measured = bits(&mut *engine, package.tokenizer(), &texts, &|done| bar.set_position(done));
     bar.finish_and_clear();
     let measured = measured?;
+    let sequences: Result<Vec<_>, _> = texts.iter().take(COMPARED).map(|t| package.tokenizer().prompt(t)).collect();
+    let sequences = sequences.map_err(TrainError::from)?;
+    let float = float_model(&state.plan.shape, &state.weights)?;
+    let compared = compare(&float, &mut *engine, &sequences).map_err(TrainError::from)?;
     write_whole(&args.out, package.bytes())?;
     #[derive(Serialize)]
     struct Report {
@@ -240,6 +248,8 @@ pub(super) fn export(context: &Context, args: &ExportArgs) -> Result<(), CliErro
         parameters: u64,
         steps: u64,
         file: String,
+        /// Perplexity of the integers over the floats', less one.
+        excess: f64,
         #[serde(flatten)]
         measured: BitsReport,
     }
@@ -250,6 +260,7 @@ pub(super) fn export(context: &Context, args: &ExportArgs) -> Result<(), CliErro
         parameters: info.parameters,
         steps: state.course.step,
         file: args.out.display().to_string(),
+        excess: compared.excess(),
         measured,
     };
     context.out.value(&report, |r| {
@@ -259,6 +270,7 @@ pub(super) fn export(context: &Context, args: &ExportArgs) -> Result<(), CliErro
             ("package", format!("{} bytes", r.package_bytes)),
             ("trained", format!("{} steps", r.steps)),
             ("file", printable(&r.file)),
+            ("integers", format!("{:+.3} % perplexity over the floats they are rounded from", r.excess * 100.0)),
         ]);
         head + &bits_report(&r.measured)
     });

@@ -7,7 +7,7 @@ mod learn;
 use crate::cli::output::{pairs, printable};
 use crate::cli::{CliError, Context};
 use crate::engines::{CpuOptions, EngineChoice};
-use crate::models::{ModelStore, load};
+use crate::models::ModelStore;
 use crate::train::{
     BitsReport, Continuation, OPENINGS, SamplePlan, SampleReport, TrainError, bits, continuations, read_texts, sample,
 };
@@ -34,7 +34,7 @@ pub(super) fn execute(context: &Context, command: TrainCommand) -> Result<(), Cl
 
 /// A model and the processor's engine for it.
 fn engine(context: &Context, model: &str, threads: Option<usize>) -> Result<(Arc<Package>, Box<dyn Engine>), CliError> {
-    let package = Arc::new(load(&ModelStore::at(context.data_dir.models()).find(model)?)?);
+    let package = Arc::new(ModelStore::at(context.data_dir.models()).load(model)?);
     let cpu = CpuOptions { kernel: None, threads: threads.map(|n| n.max(1)) };
     let engine = EngineChoice::Cpu.open(package.clone(), cpu).map_err(TrainError::from)?;
     Ok((package, engine))

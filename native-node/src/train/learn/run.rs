@@ -7,6 +7,7 @@ use super::optimiser::{Moments, Optimiser};
 use super::shape::ModelShape;
 use super::{TrainError, curve, weights, write_whole};
 use burn::tensor::Device;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -26,7 +27,7 @@ pub struct Plan {
     pub steps: u64,
     /// Windows a step.
     pub batch: usize,
-    /// Windows at once: the gradient of a step is the sum of its parts'.
+    /// Windows of a part: a step's parts are computed side by side, its gradient is their sum in their order.
     pub part: usize,
     /// How weights follow the gradient.
     pub optimiser: Optimiser,
@@ -203,11 +204,18 @@ impl<'a> Run<'a> {
     fn step(&mut self) -> Result<f64, TrainError> {
         let Checkpoint { plan, course, weights, moments } = &mut self.state;
         let batch = self.corpus.draw(plan.batch, plan.shape.context, plan.seed, course.step);
-        let mut gradient = vec![0.0; weights.len()];
-        let mut loss = 0.0;
-        for part in batch.parts(plan.part) {
+        let parts: Vec<_> = batch.parts(plan.part).collect();
+        let learn = |part: &super::Batch| {
             let share = part.rows as f64 / batch.rows as f64;
-            loss += share * self.network.learn(weights, &part, share as f32, &mut gradient);
+            let mut gradient = vec![0.0; weights.len()];
+            (share * self.network.learn(weights, part, share as f32, &mut gradient), gradient)
+        };
+        let learned: Vec<(f64, Vec<f32>)> = parts.par_iter().map(learn).collect();
+        let loss: f64 = learned.iter().map(|(loss, _)| loss).sum();
+        let mut gradients = learned.into_iter().map(|(_, gradient)| gradient);
+        let mut gradient = gradients.next().unwrap_or_default();
+        for other in gradients {
+            gradient.iter_mut().zip(other).for_each(|(sum, g)| *sum += g);
         }
         let place = (course.step, plan.steps);
         let length = plan.optimiser.length(&gradient);
@@ -220,7 +228,9 @@ impl<'a> Run<'a> {
         let last = course.points.last().map_or(0, |p| p.step);
         if course.step.is_multiple_of(plan.measure_every.max(1)) || course.step == plan.steps {
             let parts: Vec<_> = self.held_out.parts(plan.part).collect();
-            let sum = parts.iter().map(|p| p.rows as f64 * self.network.measure(weights, p)).sum::<f64>();
+            let measured: Vec<f64> =
+                parts.par_iter().map(|p| p.rows as f64 * self.network.measure(weights, p)).collect();
+            let sum = measured.iter().sum::<f64>();
             let held_out = sum / self.held_out.rows.max(1) as f64;
             course.points.push(Point { step: course.step, loss: course.since / (course.step - last) as f64, held_out });
             course.since = 0.0;

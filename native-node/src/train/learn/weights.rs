@@ -2,6 +2,7 @@
 
 use super::shape::{ModelShape, Place};
 use super::{TrainError, draws::Draws};
+use camelid_core::model::eval::FloatModel;
 use camelid_core::model::import::{Field, ImportError, Shape, Source, Tensor, build};
 use camelid_core::model::tokenizer::TokenizerSpec;
 use std::collections::BTreeMap;
@@ -54,6 +55,11 @@ impl Source for Trained<'_> {
 pub(super) fn source<'a>(shape: &ModelShape, values: &'a [f32], name: &str, licence: &str) -> impl Source + use<'a> {
     let places = shape.places().into_iter().map(|p| (p.tensor, p)).collect();
     Trained { shape: shape.imported(name, licence), places, values }
+}
+
+/// The same model in floats.
+pub fn float_model(shape: &ModelShape, values: &[f32]) -> Result<FloatModel, TrainError> {
+    Ok(FloatModel::new(&source(shape, values, "floats", "none"))?)
 }
 
 /// The package of trained weights.
