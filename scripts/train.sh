@@ -3,7 +3,7 @@
 # tokenizer tok512.bin beside it. Stopped at any time, it goes on where it was. Results lie in DIR.
 . "$(dirname "$0")/env.sh"
 DIR=${DIR:-$CAMELID_CACHE/train}
-STEPS=${STEPS:-5600}
+STEPS=${STEPS:-7000}
 mkdir -p "$DIR"
 say "building camelid with training"
 cargo build --locked -p camelid-node --features "${FEATURES:-train}"

@@ -14,8 +14,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// How often neighbours are asked where they stand, should a gossip message be lost.
 const POLL: Duration = Duration::from_secs(5);
 
-/// How many missing blocks are looked up at once: the way from the newest header down to them is walked each time, some two
-/// million headers a second.
+/// How many missing blocks are looked up at once: the way from the newest header down to them is walked each time.
 const WANTED: usize = 32_768;
 
 /// What a neighbour was asked.
