@@ -5,6 +5,7 @@
 //! listen = ["127.0.0.1:27460"]        # for peers; [] for nowhere
 //! peers = ["127.0.0.1:27470"]         # to stay connected to
 //! max_peers = 64
+//! checkpoints = ["1000:00ab..."]      # heights with block hashes: headers of others are refused there
 //! api = "127.0.0.1:27461"             # loopback only
 //! mine = true
 //! mine_to = "7yoG..."                 # the wallet's own address when absent
@@ -21,8 +22,10 @@ use crate::compute::Memory;
 use crate::data_dir::{DataDir, DataDirError};
 use crate::engines::EngineChoice;
 use crate::network::{AddressError, Multiaddr, parse_address};
+use camelid_core::chain::Checkpoints;
+use camelid_core::hash::BlockHash;
 use camelid_core::keys::{Address, AddressError as CoinAddressError};
-use camelid_core::units::{Amount, Network};
+use camelid_core::units::{Amount, Height, Network};
 use serde::Deserialize;
 use std::fs;
 use std::io::ErrorKind;
@@ -74,6 +77,8 @@ pub struct NodeConfig {
     pub peers: Vec<Multiaddr>,
     /// Connections at once.
     pub max_peers: usize,
+    /// Blocks that the chain is held to.
+    pub checkpoints: Checkpoints,
     /// Where the API listens.
     pub api: SocketAddr,
     /// Whether to mine.
@@ -184,6 +189,8 @@ struct File {
     #[serde(default)]
     peers: Vec<String>,
     max_peers: Option<usize>,
+    #[serde(default)]
+    checkpoints: Vec<String>,
     api: Option<String>,
     mine: Option<bool>,
     mine_to: Option<String>,
@@ -207,6 +214,15 @@ fn coins(key: &'static str, text: Option<String>, usual: Amount) -> Result<Amoun
     let Some(text) = text else { return Ok(usual) };
     let reason = format!("`{text}` is no amount: expected coins, such as \"0.001\"");
     Amount::parse_coins(&text).ok_or(ConfigError::Value { key, reason })
+}
+
+/// A height with a block hash, as text.
+fn checkpoint(text: &str) -> Result<(Height, BlockHash), String> {
+    let wrong = || {
+        format!("`{text}` is no checkpoint: expected HEIGHT:HASH, such as \"1000:00ab...\" with 64 hexadecimal digits")
+    };
+    let (height, hash) = text.split_once(':').ok_or_else(wrong)?;
+    Ok((Height(height.parse().map_err(|_| wrong())?), hash.parse().map_err(|_| wrong())?))
 }
 
 impl File {
@@ -308,6 +324,7 @@ impl NodeConfig {
             listen: value("listen", addresses(listen))?,
             peers: value("peers", addresses(file.peers.into_iter().chain(line.peers).collect()))?,
             max_peers,
+            checkpoints: value("checkpoints", file.checkpoints.iter().map(|text| checkpoint(text)).collect())?,
             api,
             mine: line.mine || file.mine.unwrap_or(false),
             mine_to: value("mine_to", mine_to)?,
@@ -351,11 +368,13 @@ mod tests {
     fn the_command_line_is_put_over_the_file() {
         let text = "listen = ['127.0.0.1:1', '127.0.0.1:2']\npeers = ['127.0.0.1:3']\nmine = true\nmax_peers = 7\n\
                     api = '127.0.0.1:4'\ncompute = ['a', 'models/b']\npassword_file = 'secret'\nmining_threads = 2\n\
-                    engine = 'reference'\nmemory = '5MB'\n";
+                    engine = 'reference'\nmemory = '5MB'\n\
+                    checkpoints = ['7:00000000000000000000000000000000000000000000000000000000000000ab']\n";
         let (dir, config) = load(text, |_| ());
         let config = config.unwrap();
         assert_eq!((config.listen.len(), config.mine, config.max_peers, config.mining_threads), (2, true, 7, Some(2)));
         assert_eq!((config.engine, config.memory), (EngineChoice::Reference, Some(Memory(5_000_000))));
+        assert_eq!(config.checkpoints.keys().copied().collect::<Vec<_>>(), [Height(7)]);
         assert_eq!(config.password_file.unwrap(), dir.path().join("secret"));
         assert_eq!(config.compute, ["a".to_string(), dir.path().join("models/b").display().to_string()]);
         let (_dir, config) = load(text, |line| {
@@ -390,6 +409,7 @@ mod tests {
             ("memory = 'all'", "memory: `all` is no amount of memory"),
             ("max_peers = 0", "max_peers: 0 is out of range"),
             ("mine_to = 'x1'", "mine_to: "),
+            ("checkpoints = ['7:00ab']", "checkpoints: `7:00ab` is no checkpoint: expected HEIGHT:HASH"),
             ("price = '1e3'", "price: `1e3` is no amount"),
         ];
         for (text, expected) in cases {

@@ -5,6 +5,7 @@ mod cluster;
 mod model;
 pub mod peer;
 mod process;
+pub mod simulator;
 
 pub use cluster::{Cluster, Role, job};
 pub use model::{random_package, reference_answer};

@@ -346,6 +346,28 @@ pub enum ChainError<E> {
         /// The block's hash.
         hash: BlockHash,
     },
+    /// The header's chain leaves the best chain too far down.
+    #[error(
+        "header {hash} is of a chain that leaves ours below height {floor}: a node keeps blocks with {depth} others on them; where ours is the wrong one, delete the chain data and synchronise again"
+    )]
+    ForkTooDeep {
+        /// The header's hash.
+        hash: BlockHash,
+        /// The lowest height at which another chain may leave ours.
+        floor: Height,
+        /// Blocks that make one final.
+        depth: u32,
+    },
+    /// The header contradicts a checkpoint.
+    #[error("header {hash} at height {height} contradicts the checkpoint {expected}")]
+    Checkpoint {
+        /// The header's hash.
+        hash: BlockHash,
+        /// The checkpoint's height.
+        height: Height,
+        /// The block that the checkpoint names.
+        expected: BlockHash,
+    },
     /// The store holds another network's chain.
     #[error("the store's genesis block is {found}, expected {expected}")]
     WrongGenesis {

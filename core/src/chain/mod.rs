@@ -31,7 +31,7 @@ pub use light::{ProofError, TransactionProof};
 pub use locks::{check_finality, check_relative_locks};
 pub use memory::MemoryStore;
 pub use scripts::{ScriptCheck, ScriptRunner, one_by_one};
-pub use state::{Accepted, Chain, ChainBlock, Outcome};
+pub use state::{Accepted, Chain, ChainBlock, Checkpoints, Outcome};
 pub use store::{Batch, BlockStatus, HeaderEntry, Store, TransactionLocation, Undo};
 pub use template::Template;
 pub use transaction_rules::{ChainView, CheckedTransaction, NextBlock, check_inputs, check_transaction};

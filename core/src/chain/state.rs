@@ -14,6 +14,7 @@ use crate::hash::{BlockHash, FilterHeader, Txid};
 use crate::transaction::{Coin, OutPoint, Transaction};
 use crate::units::{Height, Timestamp};
 use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use crypto_bigint::U256;
 
@@ -79,6 +80,9 @@ impl Accepted {
     }
 }
 
+/// Blocks that a chain is held to, by height.
+pub type Checkpoints = BTreeMap<Height, BlockHash>;
+
 /// A chain and everything that is known about its forks.
 #[derive(Clone, Debug)]
 pub struct Chain<S> {
@@ -87,6 +91,7 @@ pub struct Chain<S> {
     pub(super) tip: HeaderEntry,
     orphans: Orphans,
     run_scripts: ScriptRunner,
+    checkpoints: Checkpoints,
 }
 
 type ResultOf<T, S> = Result<T, ChainError<<S as Store>::Error>>;
@@ -109,7 +114,14 @@ impl<S: Store> Chain<S> {
             batch.transactions.extend((0..).zip(&genesis.transactions).map(|(i, tx)| (tx.txid(), location(i))));
             batch.blocks.insert(expected, genesis);
             store.commit(batch).map_err(ChainError::Store)?;
-            return Ok(Chain { store, params, tip, orphans: Orphans::default(), run_scripts: one_by_one });
+            return Ok(Chain {
+                store,
+                params,
+                tip,
+                orphans: Orphans::default(),
+                run_scripts: one_by_one,
+                checkpoints: Checkpoints::new(),
+            });
         };
         match store.hash_at(Height(0)).map_err(ChainError::Store)? {
             Some(found) if found == expected => {}
@@ -117,12 +129,25 @@ impl<S: Store> Chain<S> {
             None => return Err(ChainError::Damaged { what: "the height index", hash: expected }),
         }
         let tip = Overlay::new(&store).header(&tip)?;
-        Ok(Chain { store, params, tip, orphans: Orphans::default(), run_scripts: one_by_one })
+        Ok(Chain {
+            store,
+            params,
+            tip,
+            orphans: Orphans::default(),
+            run_scripts: one_by_one,
+            checkpoints: Checkpoints::new(),
+        })
     }
 
     /// The same chain with another way to run the script checks of a block than one after another.
     pub fn with_script_runner(self, run_scripts: ScriptRunner) -> Self {
         Chain { run_scripts, ..self }
+    }
+
+    /// The same chain, held to these blocks at these heights: headers of others are refused there. For whoever trusts
+    /// somebody's word on them; without, the most work alone decides.
+    pub fn with_checkpoints(self, checkpoints: Checkpoints) -> Self {
+        Chain { checkpoints, ..self }
     }
 
     /// The store, to read.
@@ -214,10 +239,16 @@ impl<S: Store> Chain<S> {
         let before = overlay.header(&best_header(&self.store, &self.tip)?)?;
         let mut best = before.clone();
         let (mut new, mut result) = (0, Ok(()));
+        let mut allowed = None;
         for header in headers {
             let hash = header.hash();
-            match entry_for(&overlay, header, hash, self.params, now) {
+            let found = entry_for(&overlay, header, hash, self.params, now).and_then(|found| {
+                self.check_fork(&overlay, &found, allowed)?;
+                Ok(found)
+            });
+            match found {
                 Ok(Found { entry, known }) => {
+                    allowed = Some(hash);
                     if !known {
                         new += 1;
                         overlay.batch.headers.insert(hash, entry.clone());
@@ -295,7 +326,9 @@ impl<S: Store> Chain<S> {
         match parent {
             Some(parent) if parent.status == BlockStatus::Invalid => Err(ChainError::KnownInvalid { hash }),
             Some(parent) if parent.has_body() => {
-                let found = entry_for(&Overlay::new(&self.store), &block.header, hash, self.params, now)?;
+                let overlay = Overlay::new(&self.store);
+                let found = entry_for(&overlay, &block.header, hash, self.params, now)?;
+                self.check_fork(&overlay, &found, None)?;
                 self.store_block(hash, block, HeaderEntry { status: BlockStatus::Stored, ..found.entry })
             }
             _ => {
@@ -304,6 +337,39 @@ impl<S: Store> Chain<S> {
                 let missing = self.orphans.missing_ancestor(previous);
                 Ok(Accepted::new(hash, Outcome::Orphan { missing }))
             }
+        }
+    }
+
+    /// The lowest height at which another chain may leave this one.
+    fn floor(&self) -> Height {
+        Height(self.tip.height.0.saturating_sub(self.params.max_reorganisation))
+    }
+
+    /// Checks that a new header's chain leaves the best one at a height where it still may. `allowed` is a header that was
+    /// found good just before.
+    fn check_fork(&self, overlay: &Overlay<'_, S>, found: &Found, allowed: Option<BlockHash>) -> ResultOf<(), S> {
+        let Found { entry, known } = found;
+        let hash = entry.hash();
+        if let Some(expected) = self.checkpoints.get(&entry.height)
+            && *expected != hash
+        {
+            return Err(ChainError::Checkpoint { hash, height: entry.height, expected: *expected });
+        }
+        let floor = self.floor();
+        let mut before = entry.header.previous;
+        if *known || floor == Height(0) || allowed == Some(before) {
+            return Ok(());
+        }
+        // "A node does not leave its chain for one that left it more than 1,440 blocks below the tip."
+        loop {
+            let parent = overlay.header(&before)?;
+            if parent.height < floor {
+                return Err(ChainError::ForkTooDeep { hash, floor, depth: self.params.max_reorganisation });
+            }
+            if self.hash_at(parent.height)? == Some(before) {
+                return Ok(());
+            }
+            before = parent.header.previous;
         }
     }
 
@@ -335,6 +401,11 @@ impl<S: Store> Chain<S> {
                 self.mark_invalid(&entry, &path)?;
                 let hash = path.first().copied().unwrap_or(hash);
                 Err(ChainError::Block { hash, error })
+            }
+            // The chain here grew while the other one's blocks came.
+            Err(Failed::TooDeep) => {
+                self.mark_invalid(&entry, &[hash])?;
+                Err(ChainError::ForkTooDeep { hash, floor: self.floor(), depth: self.params.max_reorganisation })
             }
             Err(Failed::Other(error)) => Err(error),
         }
@@ -429,6 +500,8 @@ fn entry_for<S: Store>(
 enum Failed<E> {
     /// The first block of the path breaks a rule; the others follow it.
     Invalid { path: Vec<BlockHash>, error: Box<BlockError> },
+    /// It leaves the best chain too far down.
+    TooDeep,
     /// Nothing can be said.
     Other(ChainError<E>),
 }
@@ -453,6 +526,8 @@ fn reorganise<S: Store>(
         if right.height >= left.height {
             path.push(right.hash());
             right = overlay.header(&right.header.previous)?;
+        } else if accepted.disconnected.len() as u64 >= params.max_reorganisation as u64 {
+            return Err(Failed::TooDeep);
         } else {
             left = disconnect_tip(overlay, left, accepted)?;
         }

@@ -24,8 +24,21 @@ pub struct ErrorBody {
     pub error: String,
 }
 
+/// How far following others' chain is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SyncView {
+    /// Height of the last header.
+    pub headers: u32,
+    /// Height of the longest chain that is known.
+    pub target: u32,
+    /// Blocks a second, lately.
+    pub blocks_per_second: f64,
+    /// Seconds left at that rate, once there is one.
+    pub seconds_left: Option<f64>,
+}
+
 /// `GET /v1/status`: the node at a glance.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Status {
     /// `main`, `test` or `dev`.
     pub network: String,
@@ -41,6 +54,9 @@ pub struct Status {
     pub tip: String,
     /// Whether no peer is known to have more work.
     pub synced: bool,
+    /// How far it is, while others' chain is longer.
+    #[serde(default)]
+    pub sync: Option<SyncView>,
     /// Connected peers.
     pub peers: u32,
     /// Whether this node mines.

@@ -3,7 +3,7 @@
 use super::args::{Global, NodeCommand, RunArgs};
 use super::output::{pairs, printable, short, table, utc};
 use super::{CliError, Context};
-use crate::api::types::{Done, PeerView, Status};
+use crate::api::types::{Done, PeerView, Status, SyncView};
 use crate::config::Overrides;
 
 pub(super) fn overrides(global: Global, run: RunArgs) -> Overrides {
@@ -49,7 +49,7 @@ fn status(s: &Status) -> String {
         ("peer id", s.peer_id.clone()),
         ("listens on", s.listen.join(", ")),
         ("peers", s.peers.to_string()),
-        ("height", format!("{}{}", s.height, if s.synced { "" } else { " (catching up)" })),
+        ("height", s.sync.as_ref().map_or_else(|| s.height.to_string(), |sync| catching_up(s.height, sync))),
         ("tip", s.tip.clone()),
         ("mines", mining),
         ("computes", computes),
@@ -58,6 +58,15 @@ fn status(s: &Status) -> String {
         ("live jobs", s.live_jobs.to_string()),
         ("up for", format!("{} s", s.uptime_seconds)),
     ])
+}
+
+/// A sync in words; a block more elsewhere is no sync yet.
+fn catching_up(height: u32, sync: &SyncView) -> String {
+    if sync.target <= height + 1 {
+        return height.to_string();
+    }
+    let left = sync.seconds_left.map_or_else(String::new, |s| format!(", {s:.0} s left"));
+    format!("{height} of {}, catching up at {:.0} blocks a second{left}", sync.target, sync.blocks_per_second)
 }
 
 fn peers(peers: &[PeerView]) -> String {

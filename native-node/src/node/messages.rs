@@ -2,12 +2,14 @@
 
 use super::{Node, NodeError};
 use crate::network::{MessageId, NetworkEvent, PeerId, Responder, Verdict};
+use camelid_core::block::Block;
 use camelid_core::chain::{ChainError, Outcome, TransactionError};
 use camelid_core::encode::{Decode, Encode};
 use camelid_core::hash::{JobId, Txid};
 use camelid_core::job::{JobStatus, PeerAddress};
-use camelid_core::message::{Ciphertext, Envelope, MAX_HEADERS_PER_RESPONSE, Payload, Request, Response};
+use camelid_core::message::{Ciphertext, Envelope, Payload, Request, Response};
 use camelid_core::pool::{AddError, JobPoolError, PoolError};
+use camelid_core::sync::{Given, serve};
 use camelid_core::transaction::{Coin, OutPoint, Transaction};
 
 /// Points for a message that is invalid in any chain.
@@ -33,8 +35,11 @@ pub(super) enum About {
 impl Node {
     pub(super) fn on_network(&mut self, event: NetworkEvent) -> Result<(), NodeError> {
         match event {
-            NetworkEvent::PeerConnected(info) => self.greet(info.peer),
-            NetworkEvent::PeerDisconnected { peer } => drop(self.peers.remove(&peer)),
+            NetworkEvent::PeerConnected(info) => self.greet(info.peer)?,
+            NetworkEvent::PeerDisconnected { peer } => {
+                self.sync.disconnected(&peer);
+                self.ask_peers()?;
+            }
             NetworkEvent::Gossip { id, from, data, .. } => self.on_gossip(id, from, &data)?,
             NetworkEvent::Request { peer, data, respond } => self.on_request(peer, &data, respond)?,
             NetworkEvent::WrongNetwork { peer, address, speaks } => {
@@ -79,26 +84,31 @@ impl Node {
     /// A broadcast message, passed on by `from`.
     fn on_broadcast(&mut self, from: PeerId, payload: &Payload) -> Result<Verdict, NodeError> {
         Ok(match payload {
-            Payload::Block(block) => self.on_block(from, (**block).clone())?,
+            Payload::Block(block) => self.on_block(from, (**block).clone(), Given::Unasked)?,
             Payload::Transaction(tx) => self.on_transaction(from, tx)?,
             other => self.on_job_message(from, other),
         })
     }
 
-    pub(super) fn on_block(&mut self, from: PeerId, block: camelid_core::block::Block) -> Result<Verdict, NodeError> {
+    pub(super) fn on_block(&mut self, from: PeerId, block: Block, given: Given) -> Result<Verdict, NodeError> {
+        let hash = block.hash();
         match self.accept_block(block) {
             Ok(accepted) => Ok(match accepted.outcome {
                 Outcome::NewTip | Outcome::SideChain => Verdict::Accept,
                 Outcome::AlreadyKnown => Verdict::Ignore,
                 Outcome::Orphan { .. } => {
-                    self.ask_headers(from);
+                    self.on_announced(from, hash)?;
                     Verdict::Ignore
                 }
             }),
             Err(error @ (ChainError::Store(_) | ChainError::Damaged { .. })) => Err(error.into()),
-            Err(error) => {
+            Err(error) if given.is_fault(&error) => {
                 self.penalise(from, INVALID, format!("block refused: {error}"));
                 Ok(Verdict::Reject)
+            }
+            Err(error) => {
+                tracing::debug!(%error, %from, "block not taken");
+                Ok(Verdict::Ignore)
             }
         }
     }
@@ -273,13 +283,11 @@ impl Node {
         };
         let response = match request {
             Request::Status(theirs) => {
-                self.on_status(peer, theirs);
+                self.on_status(peer, theirs)?;
                 Response::Status(self.status())
             }
-            Request::Headers(locator) => {
-                Response::Headers(self.chain.headers_after(&locator, MAX_HEADERS_PER_RESPONSE)?)
-            }
-            Request::Blocks(hashes) => self.blocks(&hashes)?,
+            Request::Headers(locator) => serve::headers(&self.chain, &locator)?,
+            Request::Blocks(hashes) => serve::blocks(&self.chain, &hashes)?,
             Request::Pools => Response::Pools(self.pool_contents()),
             Request::Forward(envelope) => self.on_forward(peer, *envelope)?,
             Request::Light(request) => Response::Light(super::light::answer(&self.chain, &request)?),
@@ -288,20 +296,6 @@ impl Node {
             let _ = respond.send(response.to_bytes()).await;
         });
         Ok(())
-    }
-
-    /// Blocks in the order asked for, up to what one response holds.
-    fn blocks(&self, hashes: &[camelid_core::hash::BlockHash]) -> Result<Response, NodeError> {
-        let (mut blocks, mut size) = (Vec::new(), 0);
-        for hash in hashes {
-            let Some(block) = self.chain.block(hash)? else { break };
-            size += block.to_bytes().len();
-            if size > POOL_BYTES && !blocks.is_empty() {
-                break;
-            }
-            blocks.push(block);
-        }
-        Ok(Response::Blocks(blocks))
     }
 
     /// An addressed message: ours, or somebody's to pass on (paper 2.1.2: "if the message is not intended for the node,

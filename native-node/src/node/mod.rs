@@ -40,6 +40,7 @@ use camelid_core::keys::{DerivationError, Mnemonic};
 use camelid_core::message::{ChainStatus, Envelope, peer_address};
 use camelid_core::model::{EngineError, Package};
 use camelid_core::pool::{JobPool, PoolLimits, ServiceBook, TransactionPool};
+use camelid_core::sync::{Limits as SyncLimits, Sync};
 use camelid_core::units::{Height, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -124,7 +125,7 @@ enum Internal {
     /// It is time to try again what the compute thread could not do.
     RetryModel(JobId),
     /// A neighbour answered, or did not.
-    Answer { peer: PeerId, asked: sync::Asked, answer: Result<Vec<u8>, String> },
+    Answer { peer: PeerId, id: u64, answer: Result<Vec<u8>, String> },
     /// A message that was being forwarded found no way.
     Unroutable { message: Hash32, sender: PeerAddress },
 }
@@ -195,7 +196,8 @@ pub struct Node {
     compute_thread: ComputeThread,
     network: NetworkHandle,
     address: PeerAddress,
-    peers: BTreeMap<PeerId, sync::PeerState>,
+    sync: Sync<PeerId>,
+    last_progress: Option<Instant>,
     /// Addressed messages seen lately, oldest first: none is handled or forwarded twice.
     seen: (BTreeSet<Hash32>, VecDeque<Hash32>),
     /// The messages behind what the pools hold, to be given to neighbours that join later.
@@ -204,7 +206,6 @@ pub struct Node {
     internal: mpsc::UnboundedSender<Internal>,
     sequence: u64,
     last_offer: Timestamp,
-    last_poll: Instant,
     last_step: Instant,
     warned: BTreeSet<Txid>,
     started: Instant,
@@ -263,7 +264,8 @@ pub async fn start(
     let params = NetworkParams::of(config.network);
     let rules = WalletRules::for_network(params);
     let store = RedbStore::open(config.data_dir.path(), config.network)?;
-    let chain = Chain::open(store, params)?.with_script_runner(on_all_cores);
+    let chain =
+        Chain::open(store, params)?.with_script_runner(on_all_cores).with_checkpoints(config.checkpoints.clone());
     let journal = Journal::open(&config.data_dir.journal())?;
     let models = ModelShelf::load(&ModelStore::at(config.data_dir.models()), &config.compute)?;
     if mnemonic.is_none() && !config.compute.is_empty() {
@@ -319,7 +321,8 @@ pub async fn start(
         compute_thread,
         network: network.clone(),
         address: peer_address(&key.to_bytes()),
-        peers: BTreeMap::new(),
+        sync: Sync::new(SyncLimits::default()),
+        last_progress: None,
         seen: Default::default(),
         pool_messages: BTreeMap::new(),
         miner,
@@ -327,7 +330,6 @@ pub async fn start(
         // Microseconds: higher after every restart.
         sequence: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as u64,
         last_offer: Timestamp::default(),
-        last_poll: Instant::now(),
         last_step: Instant::now(),
         warned: BTreeSet::new(),
         started: Instant::now(),
@@ -389,7 +391,7 @@ impl Node {
                 self.on_retry_model(&job);
                 Ok(())
             }
-            Internal::Answer { peer, asked, answer } => self.on_answer(peer, asked, answer),
+            Internal::Answer { peer, id, answer } => self.on_answer(peer, id, answer),
             Internal::Unroutable { message, sender } => {
                 self.on_unroutable(message, sender);
                 Ok(())
@@ -402,7 +404,7 @@ impl Node {
         let facts = self.facts(&rules);
         self.jobs.expire(&facts);
         self.services.expire(facts.now);
-        self.poll_peers();
+        self.ask_peers()?;
         self.offer_service();
         self.take_jobs()?;
         if self.last_step.elapsed() >= STEP_EVERY {

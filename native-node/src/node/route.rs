@@ -69,7 +69,7 @@ impl Node {
     /// Whether there is anybody to pass a message on to.
     pub(super) fn has_route(&self, receiver: &PeerAddress, from: Option<PeerId>) -> bool {
         let target = peer_id(receiver);
-        self.peers.keys().any(|p| Some(*p) == target || Some(*p) != from)
+        self.sync.peers().any(|p| Some(p) == target || Some(p) != from)
     }
 
     /// Passes an addressed message on: to its receiver if it is a neighbour, else to all neighbours but the one it came
@@ -80,12 +80,12 @@ impl Node {
             envelope.hops = envelope.hops.saturating_add(1);
         }
         let (message, sender) = (envelope.id(), envelope.sender.clone());
-        let to: Vec<PeerId> = if self.peers.contains_key(&receiver) {
+        let to: Vec<PeerId> = if self.sync.has(&receiver) {
             vec![receiver]
         } else if envelope.hops >= MAX_HOPS {
             Vec::new()
         } else {
-            self.peers.keys().copied().filter(|p| Some(*p) != from).collect()
+            self.sync.peers().filter(|p| Some(*p) != from).collect()
         };
         let (network, internal) = (self.network.clone(), self.internal.clone());
         let request = Request::Forward(Box::new(envelope)).to_bytes();

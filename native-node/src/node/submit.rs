@@ -225,7 +225,7 @@ impl Node {
         reward: Amount,
         stake: Amount,
     ) -> Result<(), SubmitError> {
-        if self.peers.is_empty() {
+        if self.sync.peers().len() == 0 {
             return Err(SubmitError::NoPeers);
         }
         let asks: Vec<_> = self

@@ -1,197 +1,135 @@
-//! Following other chains: headers first, then the blocks that are missing.
+//! Following other chains: what [`camelid_core::sync`] wants to ask goes out here, and what came back goes in.
 
 use super::{Internal, Node, NodeError};
-use crate::network::{PeerId, Verdict};
-use camelid_core::chain::ChainError;
+use crate::network::{BAN_AT, PeerId};
 use camelid_core::encode::{Decode, Encode};
 use camelid_core::hash::BlockHash;
-use camelid_core::message::{ChainStatus, MAX_BLOCKS_PER_REQUEST, MAX_HEADERS_PER_RESPONSE, Request, Response};
-use camelid_core::units::Height;
-use std::collections::VecDeque;
+use camelid_core::message::{ChainStatus, Request, Response};
+use camelid_core::sync::{Ask, Event, Fault, Given, Now, Progress};
 use std::time::{Duration, Instant};
 
+/// How long the network waits for an answer; `core::sync` gives up a little later.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// How often neighbours are asked where they stand, should a gossip message be lost.
-const POLL: Duration = Duration::from_secs(5);
-
-/// How many missing blocks are looked up at once: the way from the newest header down to them is walked each time.
-const WANTED: usize = 32_768;
-
-/// What a neighbour was asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Asked {
-    Status,
-    Headers,
-    Blocks,
-    Pools,
-}
-
-/// What is known about a neighbour.
-#[derive(Clone, Debug, Default)]
-pub(super) struct PeerState {
-    pub(super) height: Option<Height>,
-    /// The last block of its chain, as it says.
-    tip: Option<BlockHash>,
-    /// The next blocks to ask it for, oldest first.
-    wanted: VecDeque<BlockHash>,
-    /// A question about its chain that it has not answered yet.
-    busy: bool,
-    pools_asked: bool,
-}
+/// How often a sync that goes on is told of in the log.
+const TELL_EVERY: Duration = Duration::from_secs(10);
+/// Blocks that are missing before the log says how far it is.
+const WORTH_TELLING: u32 = 100;
 
 impl Node {
-    fn ask(&mut self, peer: PeerId, asked: Asked, request: &Request) {
-        let (network, internal, bytes) = (self.network.clone(), self.internal.clone(), request.to_bytes());
+    fn sync_now(&self) -> Now {
+        Now { elapsed: self.started.elapsed(), time: self.now() }
+    }
+
+    /// A new neighbour.
+    pub(super) fn greet(&mut self, peer: PeerId) -> Result<(), NodeError> {
+        self.sync.connected(peer);
+        self.ask_peers()
+    }
+
+    /// Asks neighbours what there is to ask.
+    pub(super) fn ask_peers(&mut self) -> Result<(), NodeError> {
+        let now = self.sync_now();
+        for (id, peer, ask) in self.sync.next(&self.chain, now)? {
+            self.ask(id, peer, ask);
+        }
+        let silent: Vec<PeerId> = self.sync.silent().collect();
+        for peer in silent {
+            self.sync.disconnected(&peer);
+            self.faulty(peer, &Fault::Silent { questions: camelid_core::sync::Limits::default().silent });
+        }
+        self.tell_progress()
+    }
+
+    fn ask(&self, id: u64, peer: PeerId, ask: Ask) {
+        let (network, internal, bytes) = (self.network.clone(), self.internal.clone(), Request::from(ask).to_bytes());
         tokio::spawn(async move {
             let answer = network.request(peer, bytes, TIMEOUT).await.map_err(|e| e.to_string());
-            let _ = internal.send(Internal::Answer { peer, asked, answer });
+            let _ = internal.send(Internal::Answer { peer, id, answer });
         });
     }
 
-    /// A new neighbour: asks where it stands.
-    pub(super) fn greet(&mut self, peer: PeerId) {
-        self.peers.insert(peer, PeerState::default());
-        let status = Request::Status(self.status());
-        self.ask(peer, Asked::Status, &status);
-    }
-
-    pub(super) fn poll_peers(&mut self) {
-        if self.last_poll.elapsed() < POLL {
-            return;
-        }
-        self.last_poll = Instant::now();
-        let status = Request::Status(self.status());
-        for peer in self.peers.keys().copied().collect::<Vec<_>>() {
-            self.ask(peer, Asked::Status, &status);
-        }
-    }
-
     /// A neighbour says where it stands.
-    pub(super) fn on_status(&mut self, peer: PeerId, theirs: ChainStatus) {
-        if theirs.genesis != self.params.genesis().hash() {
-            let network = self.network.clone();
-            let reason = format!("its first block is {}, ours {}", theirs.genesis, self.params.genesis().hash());
-            tokio::spawn(async move { network.penalise(peer, crate::network::BAN_AT, reason).await });
-            return;
+    pub(super) fn on_status(&mut self, peer: PeerId, theirs: ChainStatus) -> Result<(), NodeError> {
+        if let Some(fault) = self.sync.on_status(peer, theirs, &self.chain) {
+            self.faulty(peer, &fault);
         }
-        let known = matches!(self.chain.header(&theirs.tip), Ok(Some(entry)) if entry.has_body());
-        let Some(state) = self.peers.get_mut(&peer) else { return };
-        (state.height, state.tip) = (Some(theirs.height), Some(theirs.tip));
-        if !state.pools_asked && known {
-            state.pools_asked = true;
-            self.ask(peer, Asked::Pools, &Request::Pools);
-        }
-        if !known {
-            self.ask_headers(peer);
-        }
+        self.ask_peers()
     }
 
-    /// Asks for the headers after our chain, unless an answer is under way.
-    pub(super) fn ask_headers(&mut self, peer: PeerId) {
-        let Some(state) = self.peers.get_mut(&peer) else { return };
-        if state.busy {
-            return;
-        }
-        if let Ok(locator) = self.chain.locator() {
-            state.busy = true;
-            self.ask(peer, Asked::Headers, &Request::Headers(locator));
-        }
-    }
-
-    /// Asks for the next blocks that are missing here, of the peer's own chain where it is known: another chain with
-    /// more work may be one whose blocks nobody gives.
-    fn ask_blocks(&mut self, peer: PeerId) -> Result<(), NodeError> {
-        let Some(state) = self.peers.get_mut(&peer) else { return Ok(()) };
-        let here = |hash: &BlockHash| Ok::<_, NodeError>(self.chain.header(hash)?.is_some_and(|e| e.has_body()));
-        while let Some(next) = state.wanted.front()
-            && here(next)?
-        {
-            state.wanted.pop_front();
-        }
-        if state.wanted.is_empty() {
-            let known = match state.tip {
-                Some(tip) => self.chain.header(&tip)?.filter(|e| e.work >= self.chain.tip().work).map(|e| e.hash()),
-                None => None,
-            };
-            let last = known.map_or_else(|| self.chain.best_header(), Ok)?;
-            state.wanted = self.chain.missing_blocks_to(&last, WANTED)?.into();
-        }
-        let missing: Vec<_> = state.wanted.iter().take(MAX_BLOCKS_PER_REQUEST).copied().collect();
-        state.busy = !missing.is_empty();
-        if !missing.is_empty() {
-            self.ask(peer, Asked::Blocks, &Request::Blocks(missing));
-        } else if !state.pools_asked {
-            state.pools_asked = true;
-            self.ask(peer, Asked::Pools, &Request::Pools);
-        }
-        Ok(())
+    /// A neighbour has a block whose ancestors are not all here.
+    pub(super) fn on_announced(&mut self, peer: PeerId, block: BlockHash) -> Result<(), NodeError> {
+        self.sync.on_announced(peer, block);
+        self.ask_peers()
     }
 
     /// A neighbour answered, or did not.
     pub(super) fn on_answer(
         &mut self,
         peer: PeerId,
-        asked: Asked,
+        id: u64,
         answer: Result<Vec<u8>, String>,
     ) -> Result<(), NodeError> {
-        if let (Some(state), Asked::Headers | Asked::Blocks) = (self.peers.get_mut(&peer), asked) {
-            state.busy = false;
-        }
         let response = match answer.map(|bytes| Response::from_bytes(&bytes)) {
             Ok(Ok(response)) => response,
-            Ok(Err(error)) => return self.dropped(peer, format!("an answer that is none: {error}")),
-            Err(error) => {
-                tracing::debug!(%peer, ?asked, %error, "no answer");
+            Ok(Err(error)) => {
+                self.sync.on_failed(id);
+                self.drop_peer(peer, format!("an answer that is none: {error}"));
                 return Ok(());
             }
+            Err(error) => {
+                tracing::debug!(%peer, %error, "no answer");
+                self.sync.on_failed(id);
+                return self.ask_peers();
+            }
         };
-        match (asked, response) {
-            (Asked::Status, Response::Status(status)) => self.on_status(peer, status),
-            (Asked::Headers, Response::Headers(headers)) => {
-                let more = headers.len() == MAX_HEADERS_PER_RESPONSE;
-                let now = self.now();
-                match self.chain.accept_headers(&headers, now) {
-                    Ok(new) if more && new > 0 => self.ask_headers_after(peer, &headers)?,
-                    Ok(_) => self.ask_blocks(peer)?,
-                    Err(error @ (ChainError::Store(_) | ChainError::Damaged { .. })) => return Err(error.into()),
-                    Err(error) => return self.dropped(peer, format!("headers refused: {error}")),
+        let now = self.sync_now();
+        for event in self.sync.on_answer(id, response, &mut self.chain, now)? {
+            match event {
+                Event::Fault(peer, fault) => self.faulty(peer, &fault),
+                Event::Pools(peer, messages) => self.on_pools(peer, &messages)?,
+                Event::Blocks(blocks) => {
+                    // Blocks that come together wait for the disk together. What a crash takes is asked for again.
+                    self.chain.store().begin_bundle();
+                    let mut blocks = blocks.into_iter();
+                    let taken = blocks.try_for_each(|(peer, block)| self.on_block(peer, block, Given::Asked).map(drop));
+                    self.chain.store().end_bundle()?;
+                    taken?;
                 }
             }
-            (Asked::Blocks, Response::Blocks(blocks)) => {
-                // Blocks that come together wait for the disk together. What a crash takes is asked for again.
-                self.chain.store().begin_bundle();
-                let taken: Result<Vec<Verdict>, _> =
-                    blocks.into_iter().map(|block| self.on_block(peer, block)).collect();
-                self.chain.store().end_bundle()?;
-                let new = taken?.contains(&Verdict::Accept);
-                // Whoever gives nothing new is asked again with the next poll, not at once.
-                if new {
-                    self.ask_blocks(peer)?;
-                } else if let Some(state) = self.peers.get_mut(&peer) {
-                    state.wanted.clear();
-                }
-            }
-            (Asked::Pools, Response::Pools(messages)) => self.on_pools(peer, &messages)?,
-            (_, Response::Busy) => {}
-            (asked, _) => return self.dropped(peer, format!("an answer of another kind than {asked:?}")),
         }
+        self.ask_peers()
+    }
+
+    /// How far it is, where neighbours' chain is longer.
+    pub(super) fn sync_progress(&self) -> Option<Progress> {
+        self.sync.progress(&self.chain).ok().flatten()
+    }
+
+    fn tell_progress(&mut self) -> Result<(), NodeError> {
+        if self.last_progress.is_some_and(|at| at.elapsed() < TELL_EVERY) {
+            return Ok(());
+        }
+        let Some(p) = self.sync.progress(&self.chain)?.filter(|p| p.target.since(p.height) >= WORTH_TELLING) else {
+            return Ok(());
+        };
+        self.last_progress = Some(Instant::now());
+        let left = p.seconds_left.map_or_else(|| "?".into(), |s| format!("{s:.0}"));
+        tracing::info!(
+            "synchronising: block {} of {}, headers up to {}, {:.0} blocks/s, {left} s left",
+            p.height,
+            p.target,
+            p.headers,
+            p.blocks_per_second
+        );
         Ok(())
     }
 
-    /// The next headers after those that just came.
-    fn ask_headers_after(&mut self, peer: PeerId, headers: &[camelid_core::block::Header]) -> Result<(), NodeError> {
-        if let (Some(last), Some(state)) = (headers.last(), self.peers.get_mut(&peer)) {
-            state.busy = true;
-            let locator = vec![last.hash()];
-            tracing::info!(headers = headers.len(), "headers arrive");
-            self.ask(peer, Asked::Headers, &Request::Headers(locator));
-        }
-        Ok(())
+    fn faulty(&self, peer: PeerId, fault: &Fault) {
+        self.drop_peer(peer, fault.to_string());
     }
 
-    fn dropped(&mut self, peer: PeerId, reason: String) -> Result<(), NodeError> {
+    fn drop_peer(&self, peer: PeerId, reason: String) {
         let network = self.network.clone();
-        tokio::spawn(async move { network.penalise(peer, crate::network::BAN_AT, reason).await });
-        Ok(())
+        tokio::spawn(async move { network.penalise(peer, BAN_AT, reason).await });
     }
 }

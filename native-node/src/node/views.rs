@@ -14,6 +14,7 @@ use camelid_core::job::{JobParams, PeerAddress};
 use camelid_core::keys::Address;
 use camelid_core::model::Sampling;
 use camelid_core::script::templates;
+use camelid_core::sync::Progress;
 use camelid_core::transaction::{Script, Transaction, TxOut};
 use camelid_core::units::{Amount, Height, TokenId};
 
@@ -160,7 +161,7 @@ impl NodeApi for NodeHandle {
         let peers = self.network().peers();
         self.view(move |n| {
             let view = |p: crate::network::PeerInfo| PeerView {
-                height: n.peers.get(&p.peer).and_then(|s| s.height).map(|h| h.0),
+                height: n.sync.height_of(&p.peer).map(|h| h.0),
                 peer: p.peer.to_string(),
                 address: p.address.to_string(),
                 direction: format!("{:?}", p.direction).to_lowercase(),
@@ -209,6 +210,15 @@ fn peer_text(peer: &PeerAddress) -> String {
     super::route::peer_id(peer).map_or_else(String::new, |p| p.to_string())
 }
 
+fn sync_view(p: Progress) -> SyncView {
+    SyncView {
+        headers: p.headers.0,
+        target: p.target.0,
+        blocks_per_second: p.blocks_per_second,
+        seconds_left: p.seconds_left,
+    }
+}
+
 fn timeline(timeline: &Timeline) -> Vec<TimelineView> {
     let entry = |e: &camelid_core::deal::TimelineEntry| TimelineView {
         status: e.status.name().into(),
@@ -220,7 +230,7 @@ fn timeline(timeline: &Timeline) -> Vec<TimelineView> {
 
 impl Node {
     fn view_status(&self, listen: Vec<String>) -> Status {
-        let best = self.peers.values().filter_map(|p| p.height).max().unwrap_or_default();
+        let progress = self.sync_progress();
         let live = self.clients.values().filter(|d| !d.is_over()).count()
             + self.computes.values().filter(|d| !d.is_over()).count();
         Status {
@@ -230,8 +240,9 @@ impl Node {
             listen,
             height: self.chain.height().0,
             tip: self.chain.tip_hash().to_string(),
-            synced: best <= self.chain.height().next(),
-            peers: self.peers.len() as u32,
+            synced: progress.is_none_or(|p| p.target <= p.height.next()),
+            sync: progress.map(sync_view),
+            peers: self.sync.peers().len() as u32,
             mining: self.miner.is_on(),
             hashes_per_second: self.miner.rate(),
             computes: self.models.served().filter_map(|r| self.models.get(&r)).map(|p| p.info().name).collect(),
