@@ -2,7 +2,7 @@
 # Build results go to ~/.cache/camelid/target, outside the checkout; CARGO_TARGET_DIR names another place.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-bits test-gpu test-models test-tokenizers test-browser bench-wasm wasm lint no-std bench-chain bench-engine bench-plots train
+.PHONY: help setup build demo test soak test-bits test-gpu test-models test-tokenizers test-browser bench-wasm wasm lint no-std bench-chain bench-engine bench-plots train
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
@@ -18,6 +18,9 @@ demo: setup ## A prompt paid for, answered and checked between three processes; 
 
 test: setup ## Format, lints, unit, property and end-to-end tests, and the no_std check
 	@sh scripts/test.sh
+
+soak: setup ## Simulator, kills and transports at full length (hours): CAMELID_SIM_SEEDS=1000
+	@sh scripts/soak.sh
 
 test-bits: setup ## The same bits on every engine: 100,000 tokens a kernel against the reference
 	@sh scripts/test-bits.sh

@@ -39,8 +39,14 @@ pub fn solve(block: &mut Block) -> Result<()> {
 
 /// The next block of a chain, changed by `change`, with its proof of work.
 pub fn next_block(chain: &TestChain, change: impl FnOnce(&mut Block)) -> Result<Block> {
+    // Anybody's coin.
+    next_block_to(chain, Script(vec![0x51]), change)
+}
+
+/// The same, paid to `payee`.
+pub fn next_block_to(chain: &TestChain, payee: Script, change: impl FnOnce(&mut Block)) -> Result<Block> {
     let tip = chain.tip().header.time;
-    let template = chain.build_template(Script(vec![0x51]), [], Timestamp(tip.0 + 2)).context("a template")?;
+    let template = chain.build_template(payee, [], Timestamp(tip.0 + 2)).context("a template")?;
     let mut block = template.block;
     change(&mut block);
     solve(&mut block)?;

@@ -3,13 +3,14 @@
 
 use anyhow::{Context, Result, ensure};
 use camelid_core::encode::Encode;
-use camelid_core::hash::Hash32;
+use camelid_core::hash::{Hash32, KeyHash};
 use camelid_core::message::{ChainStatus, Payload, Request, Response, Topic};
-use camelid_core::transaction::Script;
+use camelid_core::script::templates;
+use camelid_core::transaction::{Script, TransactionBuilder};
 use camelid_core::units::{Amount, Height};
 use camelid_node::api::types::{ChainInfo, PeerView, Status, WalletBalance};
 use camelid_tests::NodeProcess;
-use camelid_tests::peer::{Answers, TestPeer, grow, honest, new_chain, next_block};
+use camelid_tests::peer::{Answers, TestChain, TestPeer, grow, honest, new_chain, next_block, next_block_to};
 use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -184,6 +185,79 @@ async fn a_long_chain_is_fetched() -> Result<()> {
     let tip = chain.tip_hash().to_string();
     let _peer = TestPeer::connect(&node.address().await?, chain, Box::new(honest)).await?;
     until("the long chain", async || Ok(node.get::<Status>("/v1/status").await?.tip == tip)).await?;
+    node.stop().await
+}
+
+/// One peer that lies and one that keeps blocks back do not keep a node from the chain that a third one gives.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_honest_peer_among_three_is_enough() -> Result<()> {
+    let mut chain = new_chain()?;
+    while chain.height() < Height(600) {
+        grow(&mut chain)?;
+    }
+    let dir = tempfile::tempdir()?;
+    let mut node = NodeProcess::new("node", dir.path(), &["--listen", "127.0.0.1:0"]);
+    node.spawn()?;
+    node.ready().await?;
+    let to = node.address().await?;
+    let withholds = |chain: &TestChain, request| match request {
+        Request::Blocks(_) => Some(Response::Blocks(Vec::new()).to_bytes()),
+        other => honest(chain, other),
+    };
+    let lies = |chain: &TestChain, request| match request {
+        Request::Blocks(_) => Some(Response::Blocks(vec![chain.params().genesis()]).to_bytes()),
+        other => honest(chain, other),
+    };
+    let withholding = TestPeer::connect(&to, chain.clone(), Box::new(withholds)).await?;
+    let lying = TestPeer::connect(&to, chain.clone(), Box::new(lies)).await?;
+    let (lying_id, withholding_id) = (lying.id().to_string(), withholding.id().to_string());
+    until("the liar's end", async || Ok(node.log().contains("it gave other blocks than it was asked for"))).await?;
+    ensure!(height(&node).await? == 0, "nobody gave a block");
+    let tip = chain.tip_hash().to_string();
+    let _honest = TestPeer::connect(&to, chain, Box::new(honest)).await?;
+    until("the chain", async || Ok(node.get::<Status>("/v1/status").await?.tip == tip)).await?;
+    ensure!(!has_peer(&node, &lying_id).await? && has_peer(&node, &withholding_id).await?);
+    node.stop().await
+}
+
+/// Transactions that nobody signed are refused, their sender is dropped, and memory stays below 512 MiB.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_invalid_transactions_is_cut_off() -> Result<()> {
+    let mut chain = new_chain()?;
+    let owned = next_block_to(&chain, templates::p2pkh(KeyHash([5; 20])), |_| ())?;
+    let coin = owned.transactions[0].outpoint(0);
+    chain.accept_block(owned.clone(), owned.header.time).context("our own block")?;
+    for _ in 0..6 {
+        grow(&mut chain)?;
+    }
+    let dir = tempfile::tempdir()?;
+    let mut node = NodeProcess::new("node", dir.path(), &["--listen", "127.0.0.1:0"]);
+    node.spawn()?;
+    node.ready().await?;
+    let to = node.address().await?;
+    let tip = chain.tip_hash().to_string();
+    let _friend = TestPeer::connect(&to, chain.clone(), Box::new(honest)).await?;
+    until("the chain", async || Ok(node.get::<Status>("/v1/status").await?.tip == tip)).await?;
+    let flood = TestPeer::connect(&to, chain, Box::new(honest)).await?;
+    let id = flood.id().to_string();
+    let mut sent = 0u64;
+    until("the flooder's end", async || {
+        for _ in 0..100 {
+            sent += 1;
+            let builder = TransactionBuilder::new().input(coin).output(Amount(1_000_000 + sent), Script(vec![0x51]));
+            let mut stolen = builder.build();
+            stolen.inputs[0].script_sig = Script([vec![1, 1, 33], vec![2; 33]].concat());
+            let envelope = flood.envelope(&Payload::from(stolen))?;
+            let _ = flood.network.publish(Topic::Transactions, envelope.to_bytes()).await;
+        }
+        let log = node.log();
+        Ok(log.lines().any(|l| l.contains(&id) && l.contains("dropped and banned")))
+    })
+    .await?;
+    let status = node.get::<Status>("/v1/status").await?;
+    ensure!(status.pool == 0 && status.tip == tip, "{status:?}");
+    let memory = node.memory_bytes()?;
+    ensure!(memory < 512 << 20, "the node holds {memory} bytes after {sent} transactions");
     node.stop().await
 }
 

@@ -4,7 +4,7 @@ use super::{Internal, Node, NodeError};
 use crate::network::{BAN_AT, PeerId};
 use camelid_core::encode::{Decode, Encode};
 use camelid_core::hash::BlockHash;
-use camelid_core::message::{ChainStatus, Request, Response};
+use camelid_core::message::{ChainStatus, MAX_HEADERS_PER_RESPONSE, Request, Response};
 use camelid_core::sync::{Ask, Event, Fault, Given, Now, Progress};
 use std::time::{Duration, Instant};
 
@@ -82,6 +82,11 @@ impl Node {
                 return self.ask_peers();
             }
         };
+        if let Response::Headers(headers) = &response
+            && headers.len() == MAX_HEADERS_PER_RESPONSE
+        {
+            tracing::info!(headers = headers.len(), "headers arrive");
+        }
         let now = self.sync_now();
         for event in self.sync.on_answer(id, response, &mut self.chain, now)? {
             match event {
