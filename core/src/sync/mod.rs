@@ -59,8 +59,8 @@ struct Peer {
     useless: usize,
     /// It says that it has blocks, and gave no headers that lead there.
     unproven: bool,
-    /// The last header that it gave, and its height.
-    given: Option<(BlockHash, Height)>,
+    /// The last header of those that it is giving, its height, and when it came.
+    given: Option<(BlockHash, Height, Duration)>,
     /// The ends of chains whose next blocks it did not have.
     lacks: BTreeSet<BlockHash>,
     /// Questions in a row that it did not answer.
@@ -231,8 +231,8 @@ impl<P: Copy + Ord> Sync<P> {
                     state.unproven = false;
                 }
                 let height = chain.header(&last)?.map_or(Height(0), |e| e.height);
-                let further = state.given.is_none_or(|(_, before)| height > before);
-                state.given = Some((last, height));
+                let further = state.given.is_none_or(|(_, before, _)| height > before);
+                state.given = Some((last, height, now.elapsed));
                 // "Headers that lead to no better chain are taken up to a number": they cost their sender little.
                 if state.useless > self.limits.useless_headers {
                     state.headers_at = now.elapsed + 20 * self.limits.pause;
@@ -342,7 +342,7 @@ impl<P: Copy + Ord> Sync<P> {
             }
             bulk |= far;
             // Where it left off; else the end of the best headers; else what both have.
-            let given = self.peers.get(&peer).and_then(|p| p.given).map(|(hash, _)| hash);
+            let given = self.peers.get(&peer).and_then(|p| p.given).map(|(hash, ..)| hash);
             let mut locator: Vec<BlockHash> = given.into_iter().collect();
             for hash in core::iter::once(best).chain(chain.locator()?) {
                 if !locator.contains(&hash) {
@@ -357,6 +357,11 @@ impl<P: Copy + Ord> Sync<P> {
 
     /// The blocks that are missing on the way to the best header, and to the ends of peers' chains where nobody has those.
     fn ask_blocks<S: Store>(&mut self, asks: &mut Vec<(u64, P, Ask)>, chain: &Chain<S>, now: Now) -> ResultOf<(), S> {
+        // Headers first: a better chain may be on its way.
+        let coming = |p: &Peer| p.given.is_some_and(|(.., at)| now.elapsed < at + self.limits.stall);
+        if self.peers.values().any(coming) {
+            return Ok(());
+        }
         self.update_paths(chain)?;
         let mut under_way: BTreeMap<BlockHash, Duration> = BTreeMap::new();
         let mut load: BTreeMap<P, usize> = BTreeMap::new();

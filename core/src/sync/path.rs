@@ -2,13 +2,14 @@
 
 use crate::chain::{BlockStatus, Chain, ChainError, Store};
 use crate::hash::BlockHash;
+use crate::message::MAX_HEADERS_PER_RESPONSE;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 /// How many missing blocks are looked up at once: the way from the end down to them is walked.
 const WANTED: usize = 32_768;
-/// How far an end is looked for below a newer one, before all is walked anew.
-const NEAR: usize = 64;
+/// How far an end is looked for below a newer one, before all is walked anew: as far as one answer's headers reach.
+const NEAR: usize = MAX_HEADERS_PER_RESPONSE;
 
 /// The way to a header.
 #[derive(Clone, Debug)]
@@ -29,13 +30,17 @@ impl Path {
 
     /// The way to `last`; `old` are ways to headers that may lie shortly before.
     pub(super) fn to<S: Store>(last: BlockHash, old: &[Path], chain: &Chain<S>) -> Result<Self, ChainError<S::Error>> {
-        let usable = |p: &&Path| p.whole && !p.wanted.is_empty();
+        let usable = |p: &&Path| !p.wanted.is_empty();
         let (mut at, mut new) = (last, Vec::new());
         while new.len() < NEAR && old.iter().any(|p| usable(&p)) {
             if let Some(old) = old.iter().filter(usable).find(|p| p.last == at) {
                 let mut wanted = old.wanted.clone();
-                wanted.extend(new.into_iter().rev());
-                return Path { last, wanted, whole: true }.checked(chain);
+                if old.whole {
+                    wanted.extend(new.into_iter().rev());
+                }
+                let whole = old.whole && wanted.len() < WANTED;
+                wanted.truncate(WANTED);
+                return Path { last, wanted, whole }.checked(chain);
             }
             let Some(entry) = chain.header(&at)?.filter(|e| e.status == BlockStatus::Header) else { break };
             new.push(at);
