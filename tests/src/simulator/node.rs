@@ -314,7 +314,8 @@ impl Node {
             self.relay(None, &envelope);
         }
         // The other one to a single neighbour, which relays it on.
-        if let Some(peer) = self.sync.peers().next().filter(|_| twice) {
+        let first = self.sync.peers().next();
+        if let Some(peer) = first.filter(|_| twice) {
             let other = self.envelope(&Payload::from(second));
             self.out.push(Out::Send(peer, Packet::Gossip(other.to_bytes())));
         }

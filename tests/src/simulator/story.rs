@@ -1,6 +1,5 @@
 //! Episodes that a seed decides, and the checks after each.
 
-use super::hostile::Character;
 use super::{World, check};
 use camelid_core::hash::BlockHash;
 use camelid_core::units::Height;
