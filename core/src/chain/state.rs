@@ -248,8 +248,8 @@ impl<S: Store> Chain<S> {
             });
             match found {
                 Ok(Found { entry, known }) => {
-                    allowed = Some(hash);
                     if !known {
+                        allowed = Some(hash);
                         new += 1;
                         overlay.batch.headers.insert(hash, entry.clone());
                     }
