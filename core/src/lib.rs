@@ -47,6 +47,8 @@ pub mod chain;
 
 pub mod message;
 
+pub mod peers;
+
 pub mod deal;
 
 pub mod pool;
