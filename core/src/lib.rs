@@ -49,6 +49,8 @@ pub mod message;
 
 pub mod sync;
 
+pub mod peers;
+
 pub mod deal;
 
 pub mod pool;

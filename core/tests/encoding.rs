@@ -18,8 +18,9 @@ use camelid_core::job::{
 };
 use camelid_core::keys::SecretKey;
 use camelid_core::message::{
-    ChainStatus, Ciphertext, CiphertextRequest, Envelope, FilterHeaders, FilterRange, HeaderRange, LightRequest,
-    LightResponse, Payload, Request, Response, Undeliverable, peer_address,
+    ChainStatus, Ciphertext, CiphertextRequest, Envelope, FilterHeaders, FilterRange, HeaderRange, KnownPeer,
+    LightRequest, LightResponse, NetAddress, Payload, PeerRecord, PeersRequest, PeersResponse, ReachRequest,
+    ReachResponse, ReachResult, Reached, Request, Response, Services, peer_address,
 };
 use camelid_core::model::package::{
     ActivationKind, Architecture, Biases, Manifest, MlpKind, NormKind, PositionKind, SpecialTokens,
@@ -301,6 +302,11 @@ static CASES: LazyLock<Vec<Case>> = LazyLock::new(|| {
     timeline.reach(JobStatus::Created, Timestamp(1), Height(2));
     timeline.reach(JobStatus::Accepted, Timestamp(3), Height(4));
 
+    let address = NetAddress::tcp([1, 2, 3, 4].into(), 7460);
+    let addresses = vec![address.clone(), NetAddress::new(&[7; 60]).unwrap()];
+    let record = PeerRecord { peer: peer(5), addresses, services: Services(0x80ff), time: Timestamp(8) };
+    let record = record.with_signature([3; 64]);
+
     let mut cases = cases![
         // Units, hashes, keys.
         Amount(1_234_567),
@@ -376,7 +382,8 @@ static CASES: LazyLock<Vec<Case>> = LazyLock::new(|| {
         // Messages.
         CiphertextRequest { job_id: JobId([1; 32]) },
         Ciphertext { job_id: JobId([1; 32]), bytes: vec![5; 300] },
-        Undeliverable { message: Hash32([1; 32]) },
+        record.clone(),
+        KnownPeer { record: record.clone(), last_seen: Timestamp(9) },
         envelope.clone(),
         to_all.clone(),
         status,
@@ -407,12 +414,23 @@ static CASES: LazyLock<Vec<Case>> = LazyLock::new(|| {
         Response::Light(LightResponse::Checkpoints(vec![FilterHeader([1; 32]); 5])),
         Response::Light(LightResponse::Proof(Box::new(proof))),
         Response::Light(LightResponse::NotFound),
+        Request::Peers(Box::new(PeersRequest { own: Some(record.clone()) })),
+        Request::Peers(Box::new(PeersRequest { own: None })),
+        Request::Reach(ReachRequest { addresses: vec![address.clone(); 8] }),
+        Response::Peers(Box::new(PeersResponse {
+            own: None,
+            known: vec![KnownPeer { record, last_seen: Timestamp(9) }; 3],
+        })),
+        Response::Reach(ReachResponse {
+            results: [Reached::No, Reached::Yes, Reached::NotTried]
+                .map(|reached| ReachResult { address: address.clone(), reached })
+                .into(),
+        }),
         Sent(block.into()),
         Sent(settlement.into()),
         Sent(offer.into()),
         Sent(CiphertextRequest { job_id: JobId([1; 32]) }.into()),
         Sent(Ciphertext { job_id: JobId([1; 32]), bytes: vec![5; 300] }.into()),
-        Sent(Undeliverable { message: Hash32([1; 32]) }.into()),
         // Packages.
         manifest(),
         manifest().biases,

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const ROOMS: [&str; 8] = ["block", "chain", "contract", "deal", "filter", "job", "pool", "script"];
+const ROOMS: [&str; 10] = ["block", "chain", "contract", "deal", "filter", "job", "message", "peers", "pool", "script"];
 /// A quotation of fewer words is a word in quotation marks, or a title.
 const LEAST_WORDS: usize = 4;
 

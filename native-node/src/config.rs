@@ -4,6 +4,8 @@
 //! network = "dev"                     # main, test or dev
 //! listen = ["127.0.0.1:27460"]        # for peers; [] for nowhere
 //! peers = ["127.0.0.1:27470"]         # to stay connected to
+//! seeds = []                          # peers to ask for others while nobody else is known
+//! outbound = 8                        # peers to find and to stay connected to; 0: those in `peers` alone
 //! max_peers = 64
 //! checkpoints = ["1000:00ab..."]      # heights with block hashes: headers of others are refused there
 //! api = "127.0.0.1:27461"             # loopback only
@@ -21,7 +23,7 @@
 use crate::compute::Memory;
 use crate::data_dir::{DataDir, DataDirError};
 use crate::engines::EngineChoice;
-use crate::network::{AddressError, Multiaddr, parse_address};
+use crate::network::{AddressError, Limits, Multiaddr, parse_address};
 use camelid_core::chain::Checkpoints;
 use camelid_core::hash::BlockHash;
 use camelid_core::keys::{Address, AddressError as CoinAddressError};
@@ -75,6 +77,10 @@ pub struct NodeConfig {
     pub listen: Vec<Multiaddr>,
     /// Peers to stay connected to.
     pub peers: Vec<Multiaddr>,
+    /// Peers to ask for others while nobody else is known, beside the network's own.
+    pub seeds: Vec<Multiaddr>,
+    /// Peers to find and to stay connected to, the configured ones counted; 0 for those alone.
+    pub outbound: usize,
     /// Connections at once.
     pub max_peers: usize,
     /// Blocks that the chain is held to.
@@ -116,6 +122,8 @@ pub struct Overrides {
     pub listen: Vec<String>,
     /// Peers, beside those of the file.
     pub peers: Vec<String>,
+    /// Peers to find.
+    pub outbound: Option<usize>,
     /// Where the API listens.
     pub api: Option<SocketAddr>,
     /// Whether to mine.
@@ -188,6 +196,9 @@ struct File {
     listen: Option<Vec<String>>,
     #[serde(default)]
     peers: Vec<String>,
+    #[serde(default)]
+    seeds: Vec<String>,
+    outbound: Option<usize>,
     max_peers: Option<usize>,
     #[serde(default)]
     checkpoints: Vec<String>,
@@ -206,6 +217,8 @@ struct File {
 
 /// A thousandth of a coin for 1,000 tokens: until there is a market, little, and over a move's fee.
 const USUAL_PRICE: Amount = Amount(100_000);
+/// The most peers that a node looks for: each takes a place that others could have.
+const MOST_OUTBOUND: usize = 64;
 /// What a node risks by default on settlements that are not buried.
 const USUAL_EXPOSURE: Amount = Amount::from_coins(10);
 
@@ -319,10 +332,17 @@ impl NodeConfig {
             let reason = format!("{max_peers} is out of range: expected 1 to 1000");
             return Err(ConfigError::Value { key: "max_peers", reason });
         }
+        let outbound = line.outbound.or(file.outbound).unwrap_or(Limits::of(network).outbound);
+        if outbound > MOST_OUTBOUND {
+            let reason = format!("{outbound} is out of range: expected 0 to {MOST_OUTBOUND}");
+            return Err(ConfigError::Value { key: "outbound", reason });
+        }
         Ok(NodeConfig {
             network,
             listen: value("listen", addresses(listen))?,
             peers: value("peers", addresses(file.peers.into_iter().chain(line.peers).collect()))?,
+            seeds: value("seeds", addresses(file.seeds))?,
+            outbound,
             max_peers,
             checkpoints: value("checkpoints", file.checkpoints.iter().map(|text| checkpoint(text)).collect())?,
             api,
@@ -360,6 +380,7 @@ mod tests {
         let line = Overrides { data_dir: Some(dir.path().into()), ..Overrides::default() };
         let config = NodeConfig::load(line).unwrap();
         assert_eq!((config.network, config.mine, config.max_peers), (Network::Dev, false, 64));
+        assert_eq!((config.outbound, config.seeds.len()), (8, 0));
         assert_eq!(config.listen[0].to_string(), "/ip4/127.0.0.1/tcp/27460");
         assert_eq!(config.api.to_string(), "127.0.0.1:27461");
     }
@@ -367,12 +388,14 @@ mod tests {
     #[test]
     fn the_command_line_is_put_over_the_file() {
         let text = "listen = ['127.0.0.1:1', '127.0.0.1:2']\npeers = ['127.0.0.1:3']\nmine = true\nmax_peers = 7\n\
+                    outbound = 3\nseeds = ['127.0.0.1:6']\n\
                     api = '127.0.0.1:4'\ncompute = ['a', 'models/b']\npassword_file = 'secret'\nmining_threads = 2\n\
                     engine = 'reference'\nmemory = '5MB'\n\
                     checkpoints = ['7:00000000000000000000000000000000000000000000000000000000000000ab']\n";
         let (dir, config) = load(text, |_| ());
         let config = config.unwrap();
         assert_eq!((config.listen.len(), config.mine, config.max_peers, config.mining_threads), (2, true, 7, Some(2)));
+        assert_eq!((config.outbound, config.seeds.len()), (3, 1));
         assert_eq!((config.engine, config.memory), (EngineChoice::Reference, Some(Memory(5_000_000))));
         assert_eq!(config.checkpoints.keys().copied().collect::<Vec<_>>(), [Height(7)]);
         assert_eq!(config.password_file.unwrap(), dir.path().join("secret"));
@@ -380,13 +403,14 @@ mod tests {
         let (_dir, config) = load(text, |line| {
             line.listen = vec!["none".into()];
             line.peers = vec!["127.0.0.1:9".into()];
+            line.outbound = Some(0);
             line.api = Some("127.0.0.1:5".parse().unwrap());
             line.mining_threads = Some(0);
             line.compute = vec!["c".into()];
             line.engine = Some(EngineChoice::Cpu);
         });
         let config = config.unwrap();
-        assert_eq!(config.engine, EngineChoice::Cpu);
+        assert_eq!((config.engine, config.outbound), (EngineChoice::Cpu, 0));
         assert_eq!((config.listen.len(), config.peers.len(), config.compute.len()), (0, 2, 3));
         assert_eq!((config.api.port(), config.mining_threads), (5, None));
     }
@@ -408,6 +432,8 @@ mod tests {
             ),
             ("memory = 'all'", "memory: `all` is no amount of memory"),
             ("max_peers = 0", "max_peers: 0 is out of range"),
+            ("outbound = 65", "outbound: 65 is out of range"),
+            ("seeds = ['nowhere']", "seeds: `nowhere` is no network address"),
             ("mine_to = 'x1'", "mine_to: "),
             ("checkpoints = ['7:00ab']", "checkpoints: `7:00ab` is no checkpoint: expected HEIGHT:HASH"),
             ("price = '1e3'", "price: `1e3` is no amount"),

@@ -117,6 +117,16 @@ impl DataDir {
         self.root.join("peer.key")
     }
 
+    /// The peers that the node knows of.
+    pub fn address_book(&self) -> PathBuf {
+        self.root.join("peers.book")
+    }
+
+    /// Whom it talks to no more for a while.
+    pub fn bans(&self) -> PathBuf {
+        self.root.join("peers.bans")
+    }
+
     /// What the node must not forget beside the chain.
     pub fn journal(&self) -> PathBuf {
         self.root.join("journal.redb")

@@ -16,6 +16,7 @@ pub mod node;
 pub mod parallel;
 pub mod run;
 pub mod store;
+mod system;
 pub mod train;
 pub mod wallet;
 mod weights;

@@ -5,8 +5,10 @@ use camelid_core::block::{Block, NetworkParams, PowMidstate};
 use camelid_core::chain::{Chain, MemoryStore};
 use camelid_core::encode::{Decode, Encode};
 use camelid_core::hash::BlockHash;
+use camelid_core::job::PeerAddress;
 use camelid_core::message::{
-    ChainStatus, Envelope, MAX_HEADERS_PER_RESPONSE, Payload, Request, Response, peer_address,
+    ChainStatus, Envelope, MAX_HEADERS_PER_RESPONSE, Payload, PeersResponse, ReachResponse, ReachResult, Reached,
+    Request, Response, peer_address,
 };
 use camelid_core::transaction::Script;
 use camelid_core::units::{Network, Timestamp};
@@ -77,6 +79,11 @@ pub fn honest(chain: &TestChain, request: Request) -> Option<Vec<u8>> {
         Request::Pools => Response::Pools(Vec::new()),
         Request::Forward(envelope) => Response::NoRoute(envelope.id()),
         Request::Light(request) => Response::Light(light::answer(chain, &request).ok()?),
+        Request::Peers(_) => Response::Peers(Box::new(PeersResponse { own: None, known: Vec::new() })),
+        Request::Reach(request) => {
+            let tried = |address| ReachResult { address, reached: Reached::NotTried };
+            Response::Reach(ReachResponse { results: request.addresses.into_iter().map(tried).collect() })
+        }
     };
     Some(response.to_bytes())
 }
@@ -92,14 +99,30 @@ pub struct TestPeer {
 }
 
 impl TestPeer {
-    /// Connects to a node; answers its requests as `answers` says.
+    /// Connects to a node, and listens nowhere; answers its requests as `answers` says.
     pub async fn connect(to: &str, chain: TestChain, answers: Box<Answers>) -> Result<TestPeer> {
+        Self::start(vec![parse_address(to)?], Vec::new(), chain, answers).await
+    }
+
+    /// Waits for others on loopback, and connects to nobody.
+    pub async fn listen(chain: TestChain, answers: Box<Answers>) -> Result<TestPeer> {
+        Self::start(Vec::new(), vec![parse_address("127.0.0.1:0")?], chain, answers).await
+    }
+
+    async fn start(
+        peers: Vec<Multiaddr>,
+        listen: Vec<Multiaddr>,
+        chain: TestChain,
+        answers: Box<Answers>,
+    ) -> Result<TestPeer> {
         let dir = tempfile::tempdir()?;
-        let peers: Vec<Multiaddr> = vec![parse_address(to)?];
         let (network, mut events) = network::start(NetworkConfig {
             identity_file: dir.path().join("peer.key"),
-            listen: Vec::new(),
+            listen,
             peers,
+            seeds: Vec::new(),
+            book_file: None,
+            bans_file: None,
             network: Network::Dev,
             limits: Limits::default(),
         })
@@ -129,11 +152,25 @@ impl TestPeer {
         self.network.local_peer_id()
     }
 
-    /// A message of its own, signed; the same payload again is another message.
+    /// Where it listens.
+    pub fn listens_on(&self) -> Result<String> {
+        Ok(self.network.listen_addresses().first().context("it listens nowhere")?.to_string())
+    }
+
+    /// Its id in messages.
+    pub fn address(&self) -> Result<PeerAddress> {
+        Ok(peer_address(&self.network.keypair().public().try_into_ed25519()?.to_bytes()))
+    }
+
+    /// A message of its own for everybody, signed; the same payload again is another message.
     pub fn envelope(&self, payload: &Payload) -> Result<Envelope> {
-        let key = self.network.keypair().public().try_into_ed25519()?;
+        self.envelope_to(None, payload)
+    }
+
+    /// A message of its own for one peer, or for everybody.
+    pub fn envelope_to(&self, receiver: Option<PeerAddress>, payload: &Payload) -> Result<Envelope> {
         let sequence = self.sequence.fetch_add(1, Ordering::Relaxed);
-        let mut envelope = Envelope::unsigned(Network::Dev, peer_address(&key.to_bytes()), None, sequence, payload);
+        let mut envelope = Envelope::unsigned(Network::Dev, self.address()?, receiver, sequence, payload);
         let signature = self.network.keypair().sign(&envelope.signing_bytes().0)?;
         envelope.signature = signature.try_into().ok().context("an Ed25519 signature has 64 bytes")?;
         Ok(envelope)

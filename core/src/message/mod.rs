@@ -1,20 +1,29 @@
 //! The wire messages (paper 2.1.2; `docs/protocol.md`, "Messages").
 //!
 //! An [`Envelope`] has the paper's header and is signed by its sender's peer key; it is broadcast, or addressed to
-//! one peer and forwarded by full nodes. A [`Request`] goes to a neighbour, which answers with a [`Response`].
+//! one peer and forwarded by full nodes. A [`Request`] goes to a neighbour, which answers with a [`Response`]. A
+//! [`PeerRecord`] is what a peer says about itself: where it is, and what it serves.
 
+mod address;
 mod envelope;
 mod light;
 mod payload;
+mod peers;
 mod request;
 
+pub use address::{Endpoint, Host, MAX_ADDRESS_BYTES, NetAddress, Transport, Transports};
 pub use envelope::{Envelope, EnvelopeError, MAX_ENVELOPE_BYTES, MAX_HOPS, peer_address, peer_key};
 pub use light::{
     CHECKPOINT_INTERVAL, FilterHeaders, FilterRange, HeaderRange, LightRequest, LightResponse,
     MAX_CHECKPOINTS_PER_RESPONSE, MAX_FILTER_BYTES_PER_RESPONSE, MAX_FILTER_HEADERS_PER_RESPONSE,
     MAX_FILTERS_PER_RESPONSE,
 };
-pub use payload::{Ciphertext, CiphertextRequest, Payload, Topic, Undeliverable};
+pub use payload::{Ciphertext, CiphertextRequest, Payload, Topic};
+pub use peers::{
+    KnownPeer, MAX_ADDRESSES, MAX_PEER_BYTES_PER_RESPONSE, MAX_PEERS_PER_RESPONSE, MAX_REACH_ADDRESSES, PeerRecord,
+    PeersRequest, PeersResponse, ReachRequest, ReachResponse, ReachResult, Reached, RecordError, Services,
+    SignedPeerRecord, VerifiedRecord,
+};
 pub use request::{ChainStatus, MAX_BLOCKS_PER_REQUEST, MAX_HEADERS_PER_RESPONSE, MAX_LOCATOR, Request, Response};
 
 #[cfg(test)]

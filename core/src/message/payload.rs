@@ -3,7 +3,7 @@
 use crate::block::Block;
 use crate::encode::{Decode, DecodeError, Encode, Reader, put_bytes};
 use crate::encode_struct;
-use crate::hash::{Hash32, JobId};
+use crate::hash::JobId;
 use crate::job::{JobAccept, JobAssign, JobClose, JobCreate, JobDelivery, ServiceOffer, Signed, Testament};
 use crate::transaction::Transaction;
 use alloc::boxed::Box;
@@ -66,14 +66,6 @@ impl Decode for Ciphertext {
         Ok(Ciphertext { job_id: Decode::decode(r)?, bytes: r.bytes("ciphertext", MAX_CIPHERTEXT)?.to_vec() })
     }
 }
-
-/// Nobody on the way knows the receiver.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Undeliverable {
-    /// The id of the message that was not delivered.
-    pub message: Hash32,
-}
-encode_struct!(Undeliverable { message });
 
 macro_rules! payloads {
     ($($(#[$doc:meta])* $name:ident($t:ty) = $kind:literal, topic: $topic:expr;)*) => {
@@ -139,6 +131,4 @@ payloads! {
     JobDelivery(Signed<JobDelivery>) = 10, topic: None;
     /// The client agrees to close.
     JobClose(JobClose) = 11, topic: None;
-    /// A message did not reach its receiver.
-    Undeliverable(Undeliverable) = 12, topic: None;
 }

@@ -2,6 +2,7 @@
 
 use super::Envelope;
 use super::light::{LightRequest, LightResponse};
+use super::peers::{PeersRequest, PeersResponse, ReachRequest, ReachResponse};
 use crate::block::{Block, Header};
 use crate::encode::{Decode, DecodeError, Encode, Reader, put_vec};
 use crate::encode_struct;
@@ -48,6 +49,10 @@ pub enum Request {
     Forward(Box<Envelope>),
     /// A light client's question.
     Light(LightRequest),
+    /// Which peers do you know?
+    Peers(Box<PeersRequest>),
+    /// Can you dial me?
+    Reach(ReachRequest),
 }
 
 /// A neighbour's answer.
@@ -61,14 +66,18 @@ pub enum Response {
     Blocks(Vec<Block>),
     /// Messages in its pools.
     Pools(Vec<Envelope>),
-    /// The message was taken.
+    /// The message reached its receiver.
     Forwarded,
-    /// Nobody there knows the receiver of this message.
+    /// Nobody there, nor beyond, knows the receiver of this message.
     NoRoute(Hash32),
     /// Too busy, or asked too often.
     Busy,
     /// What a light client asked for.
     Light(LightResponse),
+    /// Peers that it knows.
+    Peers(Box<PeersResponse>),
+    /// What came of dialling the asker.
+    Reach(ReachResponse),
 }
 
 impl Encode for Request {
@@ -92,6 +101,14 @@ impl Encode for Request {
                 envelope.encode(out);
             }
             Request::Light(request) => request.encode(out),
+            Request::Peers(peers) => {
+                out.push(16);
+                peers.encode(out);
+            }
+            Request::Reach(reach) => {
+                out.push(17);
+                reach.encode(out);
+            }
         }
     }
 }
@@ -104,6 +121,8 @@ impl Decode for Request {
             3 => Request::Blocks(r.vec("block hashes", MAX_BLOCKS_PER_REQUEST)?),
             4 => Request::Pools,
             5 => Request::Forward(Box::new(Decode::decode(r)?)),
+            16 => Request::Peers(Box::new(Decode::decode(r)?)),
+            17 => Request::Reach(Decode::decode(r)?),
             other => Request::Light(LightRequest::decode_after(other, r)?),
         })
     }
@@ -135,6 +154,14 @@ impl Encode for Response {
             }
             Response::Busy => out.push(7),
             Response::Light(response) => response.encode(out),
+            Response::Peers(peers) => {
+                out.push(16);
+                peers.encode(out);
+            }
+            Response::Reach(reach) => {
+                out.push(17);
+                reach.encode(out);
+            }
         }
     }
 }
@@ -149,6 +176,8 @@ impl Decode for Response {
             5 => Response::Forwarded,
             6 => Response::NoRoute(Decode::decode(r)?),
             7 => Response::Busy,
+            16 => Response::Peers(Box::new(Decode::decode(r)?)),
+            17 => Response::Reach(Decode::decode(r)?),
             other => Response::Light(LightResponse::decode_after(other, r)?),
         })
     }

@@ -51,6 +51,12 @@ pub trait NodeApi: Clone + Send + Sync + 'static {
     fn models(&self) -> impl Future<Output = Result<Vec<ModelView>, ApiError>> + Send;
     /// The connected peers.
     fn peers(&self) -> impl Future<Output = Result<Vec<PeerView>, ApiError>> + Send;
+    /// The address book and the bans.
+    fn book(&self) -> impl Future<Output = Result<BookView, ApiError>> + Send;
+    /// Bans a peer or a machine.
+    fn ban(&self, request: BanRequest) -> impl Future<Output = Result<Done, ApiError>> + Send;
+    /// Ends a ban.
+    fn unban(&self, request: UnbanRequest) -> impl Future<Output = Result<Done, ApiError>> + Send;
     /// Makes the node cheat, on network `dev`.
     fn cheat(&self, request: CheatRequest) -> impl Future<Output = Result<Done, ApiError>> + Send;
     /// Asks the node to stop; returns before it has.

@@ -23,6 +23,15 @@ pub(super) fn router<N: NodeApi>(node: N, token: Token) -> Router {
         .route("/v1/status", get(|State(n): Node<N>| async move { n.status().await.map(Json) }))
         .route("/v1/stop", post(|State(n): Node<N>| async move { n.stop().await.map(Json) }))
         .route("/v1/peers", get(|State(n): Node<N>| async move { n.peers().await.map(Json) }))
+        .route("/v1/peers/book", get(|State(n): Node<N>| async move { n.book().await.map(Json) }))
+        .route(
+            "/v1/peers/ban",
+            post(|State(n): Node<N>, body: Bytes| async move { n.ban(parse(&body)?).await.map(Json) }),
+        )
+        .route(
+            "/v1/peers/unban",
+            post(|State(n): Node<N>, body: Bytes| async move { n.unban(parse(&body)?).await.map(Json) }),
+        )
         .route("/v1/models", get(|State(n): Node<N>| async move { n.models().await.map(Json) }))
         .route("/v1/chain", get(|State(n): Node<N>| async move { n.chain().await.map(Json) }))
         .route(

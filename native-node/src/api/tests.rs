@@ -62,6 +62,16 @@ impl NodeApi for Small {
     async fn peers(&self) -> Result<Vec<PeerView>, ApiError> {
         Ok(Vec::new())
     }
+    async fn book(&self) -> Result<BookView, ApiError> {
+        self.nothing()
+    }
+    async fn ban(&self, request: BanRequest) -> Result<Done, ApiError> {
+        self.note(format!("ban {} for {:?}", request.who, request.seconds));
+        Ok(Done { done: true })
+    }
+    async fn unban(&self, _: UnbanRequest) -> Result<Done, ApiError> {
+        self.nothing()
+    }
     async fn cheat(&self, request: CheatRequest) -> Result<Done, ApiError> {
         self.note(format!("cheat {:?}", request.how));
         Ok(Done { done: true })

@@ -59,6 +59,8 @@ pub struct Status {
     pub sync: Option<SyncView>,
     /// Connected peers.
     pub peers: u32,
+    /// Whether others can dial this node.
+    pub reach: ReachView,
     /// Whether this node mines.
     pub mining: bool,
     /// Hashes a second that it tries, over the last while; 0 when it does not mine.
@@ -73,6 +75,30 @@ pub struct Status {
     pub live_jobs: u32,
     /// Seconds since the start.
     pub uptime_seconds: u64,
+}
+
+/// Whether others can dial this node: a few peers were asked to try.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReachView {
+    /// `yes`, `no`, `unknown` (nobody has tried yet) or `does not listen`.
+    pub reachable: String,
+    /// The addresses that were dialled last.
+    pub addresses: Vec<ReachedView>,
+    /// The ports to open where nobody can reach this node, such as `TCP port 7460`.
+    pub ports: String,
+}
+
+/// An address of this node, and how many peers reached it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReachedView {
+    /// The address.
+    pub address: String,
+    /// `TCP`, `QUIC`, `WebSocket`, `secure WebSocket` or `WebRTC`.
+    pub transport: String,
+    /// Peers that reached it.
+    pub reached: u32,
+    /// Peers that tried in vain.
+    pub not_reached: u32,
 }
 
 /// `GET /v1/chain`: the chain as this node knows it.
@@ -481,10 +507,57 @@ pub struct PeerView {
     pub direction: String,
     /// Its program and version, as it says.
     pub agent: String,
+    /// What it does for others, as it says: `blocks`, `light`, `relay`, `compute`.
+    pub services: Vec<String>,
+    /// Milliseconds that it last took to answer a ping; `None` before the first.
+    pub ping_ms: Option<u32>,
+    /// Points for what it did wrong; at 100 it is banned.
+    pub score: u32,
     /// Since when.
     pub connected_since: u64,
     /// The height it last told; `None` when it has not.
     pub height: Option<u32>,
+}
+
+/// The address book and the bans: `GET /v1/peers/book`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BookView {
+    /// Known peers that this node met: they answered when it dialled them.
+    pub met: u32,
+    /// Known peers that it only heard of.
+    pub heard: u32,
+    /// Whom it talks to no more for a while.
+    pub bans: Vec<BanView>,
+}
+
+/// A ban.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BanView {
+    /// A peer id, an IPv4 address or an IPv6 /64.
+    pub who: String,
+    /// Until when.
+    pub until: u64,
+    /// Why.
+    pub reason: String,
+}
+
+/// `POST /v1/peers/ban`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BanRequest {
+    /// A peer id or an IP address.
+    pub who: String,
+    /// For how long; a day when absent.
+    #[serde(default)]
+    pub seconds: Option<u64>,
+}
+
+/// `POST /v1/peers/unban`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UnbanRequest {
+    /// Whom, as banned.
+    pub who: String,
 }
 
 /// The answer to calls that only do something: `POST /v1/stop`.

@@ -74,8 +74,17 @@ pub enum NodeCommand {
     Run(Box<RunArgs>),
     /// Show the running node at a glance
     Status,
-    /// Show the peers that it is connected to
+    /// Show the peers that it is connected to, and how many it knows
     Peers,
+    /// Show whom it talks to no more for a while
+    Bans,
+    /// Talk to a peer, or to a machine, no more for a while
+    Ban(BanArgs),
+    /// End a ban
+    Unban {
+        /// A peer id or an IP address
+        who: String,
+    },
     /// Stop the running node
     Stop,
 }
@@ -92,6 +101,9 @@ pub struct RunArgs {
     /// A peer to stay connected to, such as 10.0.0.5:7460 (repeatable)
     #[arg(long = "peer", value_name = "ADDRESS")]
     pub peers: Vec<String>,
+    /// Peers to find and to stay connected to, those named with --peer counted; 0 for those alone [default: 8]
+    #[arg(long, value_name = "N")]
+    pub outbound: Option<usize>,
     /// Mine
     #[arg(long)]
     pub mine: bool,
@@ -116,6 +128,16 @@ pub struct RunArgs {
     /// Cheat, to see what comes of it (network dev only)
     #[arg(long, value_name = "HOW")]
     pub cheat: Option<Cheat>,
+}
+
+/// `camelid node ban`.
+#[derive(Debug, Args)]
+pub struct BanArgs {
+    /// A peer id or an IP address
+    pub who: String,
+    /// For how many hours
+    #[arg(long, value_name = "N", default_value_t = 24)]
+    pub hours: u32,
 }
 
 /// `camelid wallet`.

@@ -3,8 +3,9 @@
 use super::args::{Global, NodeCommand, RunArgs};
 use super::output::{pairs, printable, short, table, utc};
 use super::{CliError, Context};
-use crate::api::types::{Done, PeerView, Status, SyncView};
+use crate::api::types::{BanRequest, BookView, Done, PeerView, ReachView, Status, SyncView, UnbanRequest};
 use crate::config::Overrides;
+use serde::Serialize;
 
 pub(super) fn overrides(global: Global, run: RunArgs) -> Overrides {
     Overrides {
@@ -13,6 +14,7 @@ pub(super) fn overrides(global: Global, run: RunArgs) -> Overrides {
         config: run.config,
         listen: run.listen,
         peers: run.peers,
+        outbound: run.outbound,
         api: global.api,
         mine: run.mine,
         mine_to: run.mine_to,
@@ -29,7 +31,21 @@ pub(super) async fn execute(context: &Context, command: NodeCommand) -> Result<(
     let client = context.client()?;
     match command {
         NodeCommand::Status => context.out.value(&client.get::<Status>("/v1/status").await?, status),
-        NodeCommand::Peers => context.out.value(&client.get::<Vec<PeerView>>("/v1/peers").await?, |p| peers(p)),
+        NodeCommand::Peers => {
+            let peers = client.get("/v1/peers").await?;
+            context.out.value(&Known { peers, book: client.get("/v1/peers/book").await? }, known);
+        }
+        NodeCommand::Bans => context.out.value(&client.get::<BookView>("/v1/peers/book").await?.bans, |b| bans(b)),
+        NodeCommand::Ban(ban) => {
+            let request = BanRequest { who: ban.who, seconds: Some(u64::from(ban.hours) * 3600) };
+            context.out.value(&client.post::<_, Done>("/v1/peers/ban", &request).await?, |_| "banned".into());
+        }
+        NodeCommand::Unban { who } => {
+            let request = UnbanRequest { who };
+            context
+                .out
+                .value(&client.post::<_, Done>("/v1/peers/unban", &request).await?, |_| "no longer banned".into());
+        }
         NodeCommand::Stop => context.out.value(&client.post::<_, Done>("/v1/stop", &()).await?, |_| "stopping".into()),
         // Done before there is a context: it needs the whole configuration.
         NodeCommand::Run(_) => {}
@@ -48,6 +64,7 @@ fn status(s: &Status) -> String {
         ("program", s.agent.clone()),
         ("peer id", s.peer_id.clone()),
         ("listens on", s.listen.join(", ")),
+        ("reachable", reach(&s.reach)),
         ("peers", s.peers.to_string()),
         ("height", s.sync.as_ref().map_or_else(|| s.height.to_string(), |sync| catching_up(s.height, sync))),
         ("tip", s.tip.clone()),
@@ -69,14 +86,79 @@ fn catching_up(height: u32, sync: &SyncView) -> String {
     format!("{height} of {}, catching up at {:.0} blocks a second{left}", sync.target, sync.blocks_per_second)
 }
 
+/// In one line: "others can reach you at ..", or what to open.
+fn reach(reach: &ReachView) -> String {
+    let open: Vec<_> = reach.addresses.iter().filter(|a| a.reached > a.not_reached).collect();
+    let shown = open.iter().map(|a| format!("{} ({})", a.address, a.transport)).collect::<Vec<_>>().join(", ");
+    let closed = reach.addresses.iter().filter(|a| a.reached <= a.not_reached);
+    let closed: Vec<_> = closed.map(|a| format!("{} ({})", a.address, a.transport)).collect();
+    match reach.reachable.as_str() {
+        "yes" if closed.is_empty() => format!("others can reach you at {shown}"),
+        "yes" => format!("others can reach you at {shown}, not at {}", closed.join(", ")),
+        "no" => format!("nobody can reach you: open {} in your firewall, and forward it in your router", reach.ports),
+        "does not listen" => "no: the node listens nowhere".into(),
+        _ => "not known yet: no peer has tried".into(),
+    }
+}
+
+/// What `node peers` shows.
+#[derive(Serialize)]
+struct Known {
+    peers: Vec<PeerView>,
+    book: BookView,
+}
+
+fn known(known: &Known) -> String {
+    let book = &known.book;
+    let line =
+        format!("address book: {} peers, {} of them met; {} banned", book.met + book.heard, book.met, book.bans.len());
+    format!("{}\n\n{line}", peers(&known.peers))
+}
+
 fn peers(peers: &[PeerView]) -> String {
+    let or_unknown = |number: Option<u32>| number.map_or("?".into(), |n| n.to_string());
     let row = |p: &PeerView| {
-        let height = p.height.map_or("?".into(), |h| h.to_string());
-        let agent = printable(&p.agent);
-        vec![short(&p.peer), p.address.clone(), p.direction.clone(), agent, height, utc(p.connected_since)]
+        vec![
+            short(&p.peer),
+            p.address.clone(),
+            p.direction.clone(),
+            printable(&p.agent),
+            p.services.join(","),
+            or_unknown(p.ping_ms),
+            p.score.to_string(),
+            or_unknown(p.height),
+            utc(p.connected_since),
+        ]
     };
-    table(
-        &["peer", "address", "direction", "program", ">height", "connected since"],
-        &peers.iter().map(row).collect::<Vec<_>>(),
-    )
+    let names =
+        ["peer", "address", "direction", "program", "services", ">ping ms", ">score", ">height", "connected since"];
+    table(&names, &peers.iter().map(row).collect::<Vec<_>>())
+}
+
+fn bans(bans: &[crate::api::types::BanView]) -> String {
+    let row = |b: &crate::api::types::BanView| vec![b.who.clone(), utc(b.until), printable(&b.reason)];
+    table(&["who", "until", "why"], &bans.iter().map(row).collect::<Vec<_>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::types::ReachedView;
+
+    #[test]
+    fn reachability_for_people() {
+        let at = |port: u16, reached, not_reached| {
+            let address = format!("/ip4/9.9.9.9/tcp/{port}");
+            ReachedView { address, transport: "TCP".into(), reached, not_reached }
+        };
+        let view = |reachable: &str, addresses| {
+            let reachable = reachable.into();
+            reach(&ReachView { reachable, addresses, ports: "TCP port 7460".into() })
+        };
+        assert_eq!(view("yes", vec![at(1, 2, 1)]), "others can reach you at /ip4/9.9.9.9/tcp/1 (TCP)");
+        let both = view("yes", vec![at(1, 2, 1), at(2, 0, 3)]);
+        assert!(both.ends_with("at /ip4/9.9.9.9/tcp/1 (TCP), not at /ip4/9.9.9.9/tcp/2 (TCP)"), "{both}");
+        let none = view("no", vec![at(7460, 0, 1)]);
+        assert!(none.contains("nobody can reach you: open TCP port 7460"), "{none}");
+    }
 }

@@ -1,11 +1,18 @@
 //! What the rest of the node holds of the network.
 
+use super::bans::{Ban, Banned};
+use super::book::{self, AddressBook, BookSize};
+use super::learn::Told;
+use super::netaddr::{ip_of, peer_address};
 use super::task::Command;
-use super::{Multiaddr, PeerId, REQUEST_MAX, RESPONSE_MAX, Topic};
+use super::{BAN_AT, Multiaddr, PeerId, REQUEST_MAX, RESPONSE_MAX, Topic};
+use camelid_core::message::{KnownPeer, NetAddress, ReachResult, Services, SignedPeerRecord};
+use camelid_core::units::Network;
 use libp2p::gossipsub::{MessageAcceptance, MessageId};
 use libp2p::identity::Keypair;
 use libp2p::request_response::ResponseChannel;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -34,6 +41,12 @@ pub struct PeerInfo {
     pub direction: Direction,
     /// Its program and version, as it says; shortened.
     pub agent: String,
+    /// What it does for others, as it says; nothing until it has.
+    pub services: Services,
+    /// How long it last took to answer a ping.
+    pub ping: Option<Duration>,
+    /// Its points for what it did wrong.
+    pub score: u32,
     /// Since when.
     pub connected_since: SystemTime,
 }
@@ -57,6 +70,7 @@ pub(super) struct Snapshot {
     pub(super) listen: Vec<Multiaddr>,
     pub(super) peers: BTreeMap<PeerId, PeerInfo>,
     pub(super) counters: Counters,
+    pub(super) bans: Vec<Ban>,
 }
 
 /// Received bytes. They count against [`QUEUED_BYTES`] until dropped or taken.
@@ -195,6 +209,8 @@ impl Responder {
 /// The network, for everybody but the task that runs it. Cheap to clone; the network stops with the last one.
 #[derive(Clone, Debug)]
 pub struct NetworkHandle {
+    pub(super) network: Network,
+    pub(super) book: AddressBook,
     pub(super) keypair: Keypair,
     pub(super) peer: PeerId,
     pub(super) commands: mpsc::Sender<Command>,
@@ -225,6 +241,70 @@ impl NetworkHandle {
     /// The announced peers.
     pub fn peers(&self) -> Vec<PeerInfo> {
         lock(&self.shared).peers.values().cloned().collect()
+    }
+
+    /// The IP address of an announced peer, as we see it.
+    pub fn peer_ip(&self, peer: &PeerId) -> Option<IpAddr> {
+        lock(&self.shared).peers.get(peer).and_then(|info| ip_of(&info.address))
+    }
+
+    /// How many peers the address book holds.
+    pub fn book_size(&self) -> BookSize {
+        self.book.size()
+    }
+
+    /// The bans.
+    pub fn bans(&self) -> Vec<Ban> {
+        lock(&self.shared).bans.clone()
+    }
+
+    /// Bans a peer or a machine; a peer that is connected is dropped.
+    pub async fn ban(&self, who: Banned, length: Duration) {
+        let _ = self.commands.send(Command::Ban { who, length }).await;
+    }
+
+    /// Ends a ban; false when there was none.
+    pub async fn unban(&self, who: Banned) -> bool {
+        let (done, answer) = oneshot::channel();
+        let sent = self.commands.send(Command::Unban { who, done }).await;
+        sent.is_ok() && answer.await.unwrap_or(false)
+    }
+
+    /// What to tell a peer about others.
+    pub fn known_peers(&self, asker: &PeerId) -> Vec<KnownPeer> {
+        let (Some(ip), Some(own)) = (self.peer_ip(asker), peer_address(asker)) else { return Vec::new() };
+        self.book.read().sample(&own, ip, book::now())
+    }
+
+    /// Takes what a neighbour told of itself and of others, into the address book. One that tells what nobody may is
+    /// banned.
+    pub async fn learn(&self, from: PeerId, own: Option<SignedPeerRecord>, known: Vec<KnownPeer>) {
+        let Some(ip) = self.peer_ip(&from) else { return };
+        let services = own.as_ref().map(|own| own.body.services);
+        let (network, book) = (self.network, self.book.clone());
+        let told = Told { network, from, ip, own, known };
+        let learned = tokio::task::spawn_blocking(move || {
+            let records = told.check(book::now())?;
+            let new = book.add(&records);
+            tracing::debug!(peer = %from, told = records.len(), new, "peers learned");
+            Ok::<_, String>(())
+        });
+        match learned.await {
+            Ok(Ok(())) => {
+                if let (Some(services), Some(info)) = (services, lock(&self.shared).peers.get_mut(&from)) {
+                    info.services = services;
+                }
+            }
+            Ok(Err(reason)) => self.penalise(from, BAN_AT, format!("records refused: {reason}")).await,
+            Err(_) => {}
+        }
+    }
+
+    /// Dials a connected peer at its own IP address, at the ports of these addresses. `None` when it asks too often.
+    pub async fn probe(&self, peer: PeerId, addresses: Vec<NetAddress>) -> Option<Vec<ReachResult>> {
+        let (done, answer) = oneshot::channel();
+        self.commands.send(Command::Probe { peer, addresses, done }).await.ok()?;
+        answer.await.ok()?
     }
 
     /// What went wrong so far.

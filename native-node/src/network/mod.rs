@@ -7,18 +7,34 @@
 //!   network; its end ([`NetworkEvent::PeerDisconnected`]) is always told.
 //! - A node that is slow to take its events costs memory up to a limit ([`Limits::event_queue`] events of
 //!   [`QUEUED_BYTES`] in all). Past it, gossip and requests are dropped, counted and logged; announcements are not.
-//! - Whoever breaks the protocol is dropped with one line in the log; [`BAN_AT`] points ban a peer for a while.
+//! - Whoever breaks the protocol is dropped with one line in the log; [`BAN_AT`] points ban a peer, and the machine that
+//!   it came from, for a while, restarts of the node included.
+//! - It stays connected to the configured peers, and to enough others of the address book.
 
 mod address;
+mod bans;
+mod book;
 mod dialer;
+mod files;
+mod gate;
 mod handle;
 mod identity;
+mod learn;
+mod limits;
+pub(crate) mod netaddr;
+mod outbound;
+#[cfg(test)]
+mod peer_tests;
+mod probe;
+mod seeds;
 mod standing;
 mod task;
 #[cfg(test)]
 mod tests;
 
 pub use address::{AddressError, multiaddr, parse_address, socket_address};
+pub use bans::{Ban, Banned, BannedError};
+pub use book::BookSize;
 pub use camelid_core::p2p::{GOSSIP_MAX, REQUEST_MAX, RESPONSE_MAX, Topic};
 pub use handle::{
     Counters, DialFailed, Direction, NetworkHandle, Payload, PeerInfo, PublishError, QUEUED_BYTES, RequestError,
@@ -28,7 +44,10 @@ pub(crate) use identity::write_private;
 pub use libp2p::gossipsub::MessageId;
 pub use libp2p::identity::Keypair;
 pub use libp2p::{Multiaddr, PeerId};
-pub use standing::{BAN_AT, Limits};
+pub use limits::{Limits, Local};
+pub use seeds::seeds;
+pub use standing::BAN_AT;
+pub(crate) use standing::{Quota, Rate};
 
 use camelid_core::units::Network;
 use std::path::PathBuf;
@@ -46,6 +65,12 @@ pub struct NetworkConfig {
     pub listen: Vec<Multiaddr>,
     /// Peers to stay connected to.
     pub peers: Vec<Multiaddr>,
+    /// Peers to ask for others while nobody else is known, beside the network's own [`seeds`].
+    pub seeds: Vec<Multiaddr>,
+    /// Where the address book is kept; `None` for memory alone.
+    pub book_file: Option<PathBuf>,
+    /// Where the bans are kept; `None` for memory alone.
+    pub bans_file: Option<PathBuf>,
     /// Which network.
     pub network: Network,
     /// What peers may ask of us.

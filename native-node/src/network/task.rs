@@ -1,15 +1,23 @@
 //! The task that owns the swarm.
 
 use super::address::plain;
+use super::bans::Bans;
+use super::book::AddressBook;
 use super::dialer::Dialer;
+use super::files::Saver;
+use super::gate::Gate;
 use super::handle::{Snapshot, lock};
-use super::standing::{BAN_AT, Bucket, Standing};
+use super::netaddr::{ip_of, multiaddr_of, peer_id};
+use super::outbound::{Failure, Outbound};
+use super::probe::{self, Probes};
+use super::standing::{BAN_AT, Bucket, Rate, Standing};
 use super::*;
+use camelid_core::message::{NetAddress, Reached, Services};
 use camelid_core::p2p::{self, REQUEST_TIMEOUT, Request, Speaks, topic_of, topic_on};
 use futures::{FutureExt, StreamExt};
 use libp2p::core::ConnectedPoint;
 use libp2p::request_response::{self, InboundFailure, OutboundFailure, OutboundRequestId, ResponseChannel};
-use libp2p::swarm::dial_opts::DialOpts;
+use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{ConnectionId, DialError, ListenError, NetworkBehaviour, Swarm, SwarmEvent};
 use libp2p::{allow_block_list, connection_limits, gossipsub, identify, noise, ping, tcp, yamux};
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -38,6 +46,9 @@ const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 /// Listening must begin in this time.
 const LISTEN_WITHIN: Duration = Duration::from_secs(10);
 
+/// What changed in the address book is on the disk after this time.
+const SAVE_BOOK_WITHIN: Duration = Duration::from_secs(5);
+
 /// Requests of ours under way at once; their answers are the memory they may cost.
 const REQUESTS_UNDER_WAY: usize = 64;
 
@@ -53,6 +64,9 @@ pub(super) enum Command {
     Validate { id: MessageId, from: PeerId, verdict: Verdict },
     Penalise { peer: PeerId, points: u32, reason: String },
     Dial { address: Multiaddr, done: oneshot::Sender<Result<PeerId, DialFailed>> },
+    Ban { who: Banned, length: Duration },
+    Unban { who: Banned, done: oneshot::Sender<bool> },
+    Probe { peer: PeerId, addresses: Vec<NetAddress>, done: probe::Done },
     Shutdown { done: oneshot::Sender<()> },
 }
 
@@ -62,6 +76,7 @@ struct NodeBehaviour {
     common: p2p::Behaviour,
     bans: allow_block_list::Behaviour<allow_block_list::BlockedPeers>,
     limits: connection_limits::Behaviour,
+    gate: Gate,
 }
 
 /// A peer with at least one connection.
@@ -87,7 +102,12 @@ struct Task {
     requests: HashMap<OutboundRequestId, oneshot::Sender<Result<Vec<u8>, RequestError>>>,
     dials: HashMap<ConnectionId, (Multiaddr, oneshot::Sender<Result<PeerId, DialFailed>>)>,
     dialer: Dialer,
+    outbound: Outbound,
+    probes: Probes,
     standing: Standing,
+    bans: Bans,
+    book: AddressBook,
+    book_saver: Saver,
     peers: HashMap<PeerId, Peer>,
     other_networks: HashSet<PeerId>,
     busy_logged: Option<Instant>,
@@ -145,14 +165,15 @@ pub(super) async fn start(
     let limits = connection_limits::ConnectionLimits::default()
         .with_max_pending_incoming(Some(64))
         .with_max_pending_outgoing(Some(64))
-        // A quarter of the places is kept for peers that we chose.
-        .with_max_established_incoming(Some(max - max / 4))
+        .with_max_established_incoming(u32::try_from(config.limits.inbound()).ok())
         .with_max_established(Some(max))
-        .with_max_established_per_peer(Some(2));
+        // One each way, and one that asks whether the other can be reached.
+        .with_max_established_per_peer(Some(3));
     let behaviour = NodeBehaviour {
         common: p2p::Behaviour::new(&keypair, config.network, AGENT).map_err(|e| setup(&e))?,
         bans: allow_block_list::Behaviour::default(),
         limits: connection_limits::Behaviour::new(limits),
+        gate: Gate::new(config.limits),
     };
     let mut swarm = libp2p::SwarmBuilder::with_existing_identity(keypair.clone())
         .with_tokio()
@@ -170,9 +191,12 @@ pub(super) async fn start(
     let (commands, command_queue) = mpsc::channel(32);
     let (events, event_queue) = mpsc::channel(config.limits.event_queue.max(1));
     let shared = Arc::new(Mutex::new(Snapshot { listen: swarm.listeners().cloned().collect(), ..Snapshot::default() }));
-    let handle = NetworkHandle { peer: keypair.public().to_peer_id(), keypair, commands, shared: shared.clone() };
+    let (network, peer) = (config.network, keypair.public().to_peer_id());
+    let book = AddressBook::open(config.book_file.as_deref(), &peer);
+    let handle = NetworkHandle { network, book: book.clone(), peer, keypair, commands, shared: shared.clone() };
+    let seeds = [seeds::look_up(seeds(network)), config.seeds].concat();
     info!(peer = %handle.peer, network = %config.network, "network started");
-    let task = Task {
+    let mut task = Task {
         swarm,
         network: config.network,
         limits: config.limits,
@@ -184,12 +208,20 @@ pub(super) async fn start(
         requests: HashMap::new(),
         dials: HashMap::new(),
         dialer: Dialer::new(config.peers, now),
+        outbound: Outbound::new(book.clone(), config.limits, seeds, now),
+        probes: Probes::new(config.limits.local),
         standing: Standing::default(),
+        bans: Bans::open(config.bans_file),
+        book,
+        book_saver: Saver::new(config.book_file, super::book::WHAT),
         peers: HashMap::new(),
         other_networks: HashSet::new(),
         busy_logged: None,
         handshake_logged: None,
     };
+    let banned: Vec<Ban> = task.bans.iter().collect();
+    banned.iter().for_each(|ban| task.shut_out(&ban.who));
+    task.show_bans();
     tokio::spawn(task.run(command_queue));
     Ok((handle, event_queue))
 }
@@ -248,6 +280,9 @@ impl Task {
         };
         // Open connections are closed as their owner goes.
         drop(self.swarm);
+        self.bans.save().await;
+        self.book_saver.changed(Instant::now(), Duration::ZERO);
+        self.book_saver.finish(|| self.book.read().to_bytes()).await;
         info!("network stopped");
         if let Some(done) = stopped {
             let _ = done.send(());
@@ -259,9 +294,11 @@ impl Task {
     }
 
     fn on_tick(&mut self, now: Instant) {
-        for peer in self.standing.expire(now) {
-            self.swarm.behaviour_mut().bans.unblock_peer(peer);
+        self.standing.expire(now);
+        for who in self.bans.expire() {
+            self.let_back(&who);
         }
+        self.keep(now);
         let of_no_use = |p: &&Peer| !p.announced && p.drop_at <= now;
         for peer in self.peers.values().filter(of_no_use).map(|p| p.info.peer).collect::<Vec<_>>() {
             debug!(%peer, "dropped: it does not speak this network");
@@ -275,6 +312,35 @@ impl Task {
                 self.on_dial_error(attempt, &error);
             }
         }
+        let bans = &self.bans;
+        let banned = |peer: &_, address: &_| {
+            let ip = multiaddr_of(address).as_ref().and_then(ip_of);
+            peer_id(peer).is_none_or(|p| bans.has_peer(&p)) || ip.is_none_or(|ip| bans.has_machine(ip))
+        };
+        if let Some(plan) = self.outbound.due(now, banned) {
+            let options = DialOpts::unknown_peer_id().address(plan.address.clone()).build();
+            let attempt = options.connection_id();
+            self.outbound.dialling(attempt, plan);
+            if let Err(error) = self.swarm.dial(options) {
+                self.on_dial_error(attempt, &error);
+            }
+        }
+        if let Some(connection) = self.outbound.superfluous() {
+            self.swarm.close_connection(connection);
+        }
+    }
+
+    /// Shows the peers' points, and saves what changed.
+    fn keep(&mut self, now: Instant) {
+        for (peer, info) in &mut lock(&self.shared).peers {
+            info.score = self.standing.points(peer, now);
+        }
+        self.outbound.tick(now);
+        if self.book.has_changed() {
+            self.book_saver.changed(now, SAVE_BOOK_WITHIN);
+        }
+        self.book_saver.tick(now, || self.book.read().to_bytes());
+        self.bans.tick(now);
     }
 
     fn on_command(&mut self, command: Command) {
@@ -314,6 +380,16 @@ impl Task {
                     self.on_dial_error(attempt, &error);
                 }
             }
+            Command::Ban { who, length } => {
+                warn!(%who, minutes = length.as_secs().div_ceil(60), "banned by the user");
+                self.ban(who, length, "by the user");
+            }
+            Command::Unban { who, done } => {
+                let was = self.bans.remove(&who, Instant::now());
+                self.let_back(&who);
+                let _ = done.send(was);
+            }
+            Command::Probe { peer, addresses, done } => self.probe(peer, &addresses, done),
             // Ends the loop before it comes here.
             Command::Shutdown { .. } => {}
         }
@@ -336,18 +412,66 @@ impl Task {
     }
 
     fn penalise(&mut self, peer: PeerId, points: u32, reason: &str) {
-        let now = Instant::now();
-        if self.standing.is_banned(&peer) {
+        if self.bans.has_peer(&peer) {
             return;
         }
         // Room for a block's hash and what is wrong with it.
         let reason = clean_to(240, reason);
-        if self.standing.penalise(peer, points, now, now + self.limits.ban) {
+        if self.standing.penalise(peer, points, Instant::now()) {
             warn!(%peer, minutes = self.limits.ban.as_secs().div_ceil(60), "dropped and banned: {reason}");
-            self.swarm.behaviour_mut().bans.block_peer(peer);
+            // An id costs nothing: the machine behind it is banned too.
+            let ip = self.peers.get(&peer).and_then(|p| ip_of(&p.info.address));
+            let machine = ip.and_then(Banned::machine);
+            for who in [Some(Banned::Peer(peer)), machine].into_iter().flatten() {
+                self.ban(who, self.limits.ban, &reason);
+            }
             lock(&self.shared).counters.banned += 1;
         } else {
             debug!(%peer, points, "{reason}");
+        }
+    }
+
+    fn ban(&mut self, who: Banned, length: Duration, reason: &str) {
+        self.bans.add(who, length, reason, Instant::now());
+        self.shut_out(&who);
+        self.show_bans();
+    }
+
+    fn shut_out(&mut self, who: &Banned) {
+        match who {
+            Banned::Peer(peer) => drop(self.swarm.behaviour_mut().bans.block_peer(*peer)),
+            Banned::Address(ip) => self.swarm.behaviour_mut().gate.ban(*ip),
+        }
+    }
+
+    fn let_back(&mut self, who: &Banned) {
+        match who {
+            Banned::Peer(peer) => drop(self.swarm.behaviour_mut().bans.unblock_peer(*peer)),
+            Banned::Address(ip) => self.swarm.behaviour_mut().gate.unban(ip),
+        }
+        self.show_bans();
+    }
+
+    fn show_bans(&self) {
+        lock(&self.shared).bans = self.bans.iter().collect();
+    }
+
+    /// Dials a peer that asks whether it can be reached.
+    fn probe(&mut self, peer: PeerId, addresses: &[NetAddress], done: probe::Done) {
+        let Some(ip) = self.peers.get(&peer).and_then(|p| ip_of(&p.info.address)) else { return };
+        let dials = match self.probes.ask(peer, ip, addresses, done, Instant::now()) {
+            Ok(dials) => dials,
+            Err(probe::TooOften) => return self.penalise(peer, RATE_POINTS, "it asks too often to be dialled"),
+        };
+        for dial in dials {
+            // From a port of its own: one that a router has seen before would let the answer in.
+            let options = DialOpts::peer_id(peer).addresses(vec![dial.address.clone()]);
+            let options = options.condition(PeerCondition::Always).allocate_new_port().build();
+            let attempt = options.connection_id();
+            self.probes.dialling(&dial, attempt);
+            if let Err(error) = self.swarm.dial(options) {
+                self.on_dial_error(attempt, &error);
+            }
         }
     }
 
@@ -362,7 +486,15 @@ impl Task {
                         debug!(peer = %event.peer, "closed: it does not answer");
                         self.swarm.close_connection(event.connection);
                     }
-                    Ok(_) | Err(ping::Failure::Unsupported) => {}
+                    Ok(time) => {
+                        if let Some(known) = self.peers.get_mut(&event.peer) {
+                            known.info.ping = Some(time);
+                        }
+                        if let Some(info) = lock(&self.shared).peers.get_mut(&event.peer) {
+                            info.ping = Some(time);
+                        }
+                    }
+                    Err(ping::Failure::Unsupported) => {}
                 },
             },
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
@@ -387,8 +519,16 @@ impl Task {
     }
 
     fn on_connected(&mut self, peer: PeerId, connection: ConnectionId, endpoint: &ConnectedPoint) {
+        if self.probes.ended(connection, Reached::Yes) {
+            self.swarm.close_connection(connection);
+            return;
+        }
         let now = Instant::now();
         let direction = if endpoint.is_dialer() { Direction::Outbound } else { Direction::Inbound };
+        match direction {
+            Direction::Outbound => self.outbound.opened(peer, connection, endpoint.get_remote_address(), now),
+            Direction::Inbound => self.outbound.came(peer),
+        }
         let limits = self.limits;
         self.peers.entry(peer).or_insert_with(|| Peer {
             info: PeerInfo {
@@ -396,11 +536,14 @@ impl Task {
                 address: endpoint.get_remote_address().clone(),
                 direction,
                 agent: String::new(),
+                services: Services::NONE,
+                ping: None,
+                score: 0,
                 connected_since: SystemTime::now(),
             },
             announced: false,
             drop_at: now + IDENTIFY_WITHIN,
-            requests: Bucket::full(&limits, now),
+            requests: Bucket::full(Rate::of_requests(&limits), now),
         });
         self.dialer.connected(peer, connection, now);
         if let Some((_, done)) = self.dials.remove(&connection) {
@@ -410,6 +553,7 @@ impl Task {
 
     fn on_closed(&mut self, peer: PeerId) {
         self.dialer.disconnected(peer, Instant::now());
+        self.outbound.closed(&peer, Instant::now());
         let Some(gone) = self.peers.remove(&peer) else { return };
         if gone.announced {
             info!(%peer, address = %plain(&gone.info.address), "peer disconnected");
@@ -419,6 +563,12 @@ impl Task {
     }
 
     fn on_dial_error(&mut self, attempt: ConnectionId, error: &DialError) {
+        let refused_here = matches!(error, DialError::Denied { .. } | DialError::Aborted);
+        if self.probes.ended(attempt, if refused_here { Reached::NotTried } else { Reached::No }) {
+            return;
+        }
+        let ourselves = matches!(error, DialError::LocalPeerId { .. });
+        self.outbound.failed(attempt, if ourselves { Failure::Ourselves } else { Failure::NoAnswer });
         let reason = match error {
             DialError::LocalPeerId { .. } => "this is the node itself".to_string(),
             DialError::WrongPeerId { obtained, .. } => format!("another peer, {obtained}, answers there"),
@@ -433,7 +583,7 @@ impl Task {
         if let Some((address, done)) = self.dials.remove(&attempt) {
             let _ = done.send(Err(DialFailed { address: plain(&address), reason: reason.clone() }));
         }
-        if matches!(error, DialError::LocalPeerId { .. }) {
+        if ourselves {
             self.dialer.give_up(attempt);
         }
         if let Some(address) = self.dialer.failed(attempt, Instant::now()) {
@@ -491,10 +641,18 @@ impl Task {
     /// Tells the node about a peer that has shown that it speaks this network; once.
     fn announce(&mut self, peer: PeerId) {
         let Some(known) = self.peers.get_mut(&peer) else { return };
+        if let Some(connection) = self.outbound.announced(&peer) {
+            debug!(%peer, "it is there, which is all that was asked");
+            self.swarm.close_connection(connection);
+            return;
+        }
         let first = !known.announced;
         known.announced = true;
         let info = known.info.clone();
-        lock(&self.shared).peers.insert(peer, info.clone());
+        let mut snapshot = lock(&self.shared);
+        let services = snapshot.peers.get(&peer).map_or(Services::NONE, |known| known.services);
+        snapshot.peers.insert(peer, PeerInfo { services, ..info.clone() });
+        drop(snapshot);
         if first {
             info!(%peer, address = %plain(&info.address), agent = %info.agent, "peer connected");
             self.tell(NetworkEvent::PeerConnected(info));
@@ -557,7 +715,7 @@ impl Task {
         };
         let limits = self.limits;
         let Some(known) = self.peers.get_mut(&peer) else { return };
-        if !known.requests.take(&limits, Instant::now()) {
+        if !known.requests.take(Rate::of_requests(&limits), 1.0, Instant::now()) {
             lock(&self.shared).counters.dropped_requests += 1;
             return self.penalise(peer, RATE_POINTS, "it asks too often");
         }

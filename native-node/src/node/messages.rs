@@ -15,7 +15,7 @@ use camelid_core::transaction::{Coin, OutPoint, Transaction};
 /// Points for a message that is invalid in any chain.
 const INVALID: u32 = 50;
 /// Points for bytes that are no message.
-const GARBAGE: u32 = 100;
+pub(super) const GARBAGE: u32 = 100;
 /// The most messages kept for neighbours that join later, and given to one.
 const POOL_MESSAGES: usize = 4_000;
 /// The most bytes of them in one answer.
@@ -35,8 +35,12 @@ pub(super) enum About {
 impl Node {
     pub(super) fn on_network(&mut self, event: NetworkEvent) -> Result<(), NodeError> {
         match event {
-            NetworkEvent::PeerConnected(info) => self.greet(info.peer)?,
+            NetworkEvent::PeerConnected(info) => {
+                self.greet(info.peer)?;
+                self.meet(&info);
+            }
             NetworkEvent::PeerDisconnected { peer } => {
+                self.part(&peer);
                 self.sync.disconnected(&peer);
                 self.ask_peers()?;
             }
@@ -50,7 +54,7 @@ impl Node {
         Ok(())
     }
 
-    fn penalise(&self, peer: PeerId, points: u32, reason: String) {
+    pub(super) fn penalise(&self, peer: PeerId, points: u32, reason: String) {
         let network = self.network.clone();
         tokio::spawn(async move { network.penalise(peer, points, reason).await });
     }
@@ -289,7 +293,18 @@ impl Node {
             Request::Headers(locator) => serve::headers(&self.chain, &locator)?,
             Request::Blocks(hashes) => serve::blocks(&self.chain, &hashes)?,
             Request::Pools => Response::Pools(self.pool_contents()),
-            Request::Forward(envelope) => self.on_forward(peer, *envelope)?,
+            Request::Forward(envelope) => {
+                self.on_forward(peer, *envelope, respond);
+                return Ok(());
+            }
+            Request::Peers(request) => {
+                self.on_peers_request(peer, *request, respond);
+                return Ok(());
+            }
+            Request::Reach(request) => {
+                self.on_reach_request(peer, request, respond);
+                return Ok(());
+            }
             Request::Light(request) => Response::Light(super::light::answer(&self.chain, &request)?),
         };
         tokio::spawn(async move {
@@ -298,34 +313,8 @@ impl Node {
         Ok(())
     }
 
-    /// An addressed message: ours, or somebody's to pass on (paper 2.1.2: "if the message is not intended for the node,
-    /// it forwards it to the appropriate recipient based on the message header").
-    fn on_forward(&mut self, peer: PeerId, envelope: Envelope) -> Result<Response, NodeError> {
-        let payload = match envelope.open(self.params.network) {
-            Ok(payload) => payload,
-            Err(error) => {
-                self.penalise(peer, GARBAGE, format!("message to forward refused: {error}"));
-                return Ok(Response::Busy);
-            }
-        };
-        let id = envelope.id();
-        let Some(receiver) = envelope.receiver.clone() else { return Ok(Response::NoRoute(id)) };
-        if !self.remember(id) {
-            return Ok(Response::Forwarded);
-        }
-        if receiver == self.address {
-            self.on_addressed(&envelope, payload);
-            return Ok(Response::Forwarded);
-        }
-        if !self.has_route(&receiver, Some(peer)) {
-            return Ok(Response::NoRoute(id));
-        }
-        self.forward(envelope, Some(peer));
-        Ok(Response::Forwarded)
-    }
-
     /// A message for us.
-    fn on_addressed(&mut self, envelope: &Envelope, payload: Payload) {
+    pub(super) fn on_addressed(&mut self, envelope: &Envelope, payload: Payload) {
         let rules = self.rules;
         let facts = self.facts(&rules);
         let note = |job: &JobId, result: Result<(), camelid_core::deal::DealError>| {
@@ -368,9 +357,6 @@ impl Node {
                     note(&close.job_id, deal.on_close(&close, &key, &facts));
                 }
                 self.step_compute(&close.job_id);
-            }
-            Payload::Undeliverable(undeliverable) => {
-                tracing::debug!(message = %undeliverable.message, "a message of ours was not delivered");
             }
             // Sent to its client too: pools that took another node's accept for this job do not pass it on.
             Payload::Testament(_) => {

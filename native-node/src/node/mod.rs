@@ -10,6 +10,9 @@ mod messages;
 mod mining;
 mod models;
 mod payments;
+mod peer_views;
+mod peers;
+mod reach;
 mod route;
 mod submit;
 mod sync;
@@ -18,6 +21,7 @@ mod wallet;
 
 pub use journal::{Journal, JournalError, Shelf};
 pub use models::{ModelShelf, ShelfError};
+pub use reach::Reachable;
 pub use submit::{JobRequest, SubmitError};
 pub use wallet::{HistoryItem, OpenWallet};
 
@@ -28,6 +32,7 @@ use crate::models::{ModelError, ModelStore};
 use crate::network::{self, Limits, NetworkConfig, NetworkError, NetworkEvent, NetworkHandle, PeerId};
 use crate::parallel::on_all_cores;
 use crate::store::{RedbStore, StoreError};
+use crate::system::{random, unix_time};
 use crate::wallet::{KeyFileError, Keyring, PaymentError};
 use camelid_core::block::NetworkParams;
 use camelid_core::chain::{Chain, ChainError};
@@ -37,14 +42,14 @@ use camelid_core::encode::DecodeError;
 use camelid_core::hash::{Hash32, JobId, Txid};
 use camelid_core::job::PeerAddress;
 use camelid_core::keys::{DerivationError, Mnemonic};
-use camelid_core::message::{ChainStatus, Envelope, peer_address};
+use camelid_core::message::{ChainStatus, Envelope, ReachResult, peer_address};
 use camelid_core::model::{EngineError, Package};
 use camelid_core::pool::{JobPool, PoolLimits, ServiceBook, TransactionPool};
 use camelid_core::sync::{Limits as SyncLimits, Sync};
 use camelid_core::units::{Height, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 /// Why the node cannot start, or had to stop.
@@ -126,8 +131,10 @@ enum Internal {
     RetryModel(JobId),
     /// A neighbour answered, or did not.
     Answer { peer: PeerId, id: u64, answer: Result<Vec<u8>, String> },
-    /// A message that was being forwarded found no way.
-    Unroutable { message: Hash32, sender: PeerAddress },
+    /// A message of ours found no way.
+    Unroutable { message: Hash32 },
+    /// A neighbour dialled us, or did not answer.
+    Reach { peer: PeerId, results: Vec<ReachResult> },
 }
 
 /// How often deals are asked what to do next; what arrives asks them at once.
@@ -198,6 +205,9 @@ pub struct Node {
     address: PeerAddress,
     sync: Sync<PeerId>,
     last_progress: Option<Instant>,
+    exchange: peers::Exchange,
+    reach: reach::Reach,
+    forwards: route::Forwards,
     /// Addressed messages seen lately, oldest first: none is handled or forwarded twice.
     seen: (BTreeSet<Hash32>, VecDeque<Hash32>),
     /// The messages behind what the pools hold, to be given to neighbours that join later.
@@ -244,15 +254,7 @@ impl Node {
 
 /// Seconds since 1970.
 pub(crate) fn unix_now() -> Timestamp {
-    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(elapsed.as_secs().min(u32::MAX as u64) as u32)
-}
-
-/// Random bytes from the system.
-pub(crate) fn random<const N: usize>() -> [u8; N] {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).expect("the system has randomness");
-    bytes
+    Timestamp(unix_time().as_secs().min(u32::MAX as u64) as u32)
 }
 
 /// Starts a node. It runs until it is told to stop; the join handle ends then.
@@ -285,8 +287,11 @@ pub async fn start(
         identity_file: config.data_dir.identity(),
         listen: config.listen.clone(),
         peers: config.peers.clone(),
+        seeds: config.seeds.clone(),
+        book_file: Some(config.data_dir.address_book()),
+        bans_file: Some(config.data_dir.bans()),
         network: config.network,
-        limits: Limits { max_peers: config.max_peers, ..Limits::default() },
+        limits: Limits { max_peers: config.max_peers, outbound: config.outbound, ..Limits::of(config.network) },
     })
     .await?;
     let key = network.keypair().public().try_into_ed25519().map_err(|e| NodeError::Config(e.to_string()))?;
@@ -323,12 +328,15 @@ pub async fn start(
         address: peer_address(&key.to_bytes()),
         sync: Sync::new(SyncLimits::default()),
         last_progress: None,
+        exchange: Default::default(),
+        reach: Default::default(),
+        forwards: Default::default(),
         seen: Default::default(),
         pool_messages: BTreeMap::new(),
         miner,
         internal,
         // Microseconds: higher after every restart.
-        sequence: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as u64,
+        sequence: unix_time().as_micros() as u64,
         last_offer: Timestamp::default(),
         last_step: Instant::now(),
         warned: BTreeSet::new(),
@@ -392,8 +400,12 @@ impl Node {
                 Ok(())
             }
             Internal::Answer { peer, id, answer } => self.on_answer(peer, id, answer),
-            Internal::Unroutable { message, sender } => {
-                self.on_unroutable(message, sender);
+            Internal::Unroutable { message } => {
+                tracing::debug!(%message, "a message of ours found no way; it will be sent again");
+                Ok(())
+            }
+            Internal::Reach { peer, results } => {
+                self.on_reach(&peer, &results);
                 Ok(())
             }
         }
@@ -405,6 +417,8 @@ impl Node {
         self.jobs.expire(&facts);
         self.services.expire(facts.now);
         self.ask_peers()?;
+        self.exchange_peers();
+        self.check_reach();
         self.offer_service();
         self.take_jobs()?;
         if self.last_step.elapsed() >= STEP_EVERY {

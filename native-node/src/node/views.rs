@@ -1,10 +1,11 @@
 //! The node as its API shows it.
 
+use super::peer_views;
 use super::{JobRequest, Node, NodeHandle, Stopped, SubmitError, WalletError};
 use crate::api::types::*;
 use crate::api::{ApiError, NodeApi};
 use crate::config::Cheat;
-use crate::network::AGENT;
+use crate::network::{AGENT, PeerInfo};
 use camelid_core::block::{CompactTarget, subsidy};
 use camelid_core::contract::{State, Witness, contract_output};
 use camelid_core::deal::{ClientDeal, ComputeDeal, Timeline, VerifyMode};
@@ -160,17 +161,27 @@ impl NodeApi for NodeHandle {
     async fn peers(&self) -> Answer<Vec<PeerView>> {
         let peers = self.network().peers();
         self.view(move |n| {
-            let view = |p: crate::network::PeerInfo| PeerView {
-                height: n.sync.height_of(&p.peer).map(|h| h.0),
-                peer: p.peer.to_string(),
-                address: p.address.to_string(),
-                direction: format!("{:?}", p.direction).to_lowercase(),
-                agent: p.agent,
-                connected_since: p.connected_since.duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_secs()),
-            };
+            let view = |p: PeerInfo| peer_views::peer(&p, n.sync.height_of(&p.peer));
             Ok(peers.into_iter().map(view).collect())
         })
         .await
+    }
+
+    async fn book(&self) -> Answer<BookView> {
+        Ok(peer_views::book(self.network()))
+    }
+
+    async fn ban(&self, request: BanRequest) -> Answer<Done> {
+        let length = std::time::Duration::from_secs(request.seconds.unwrap_or(24 * 3600));
+        self.network().ban(peer_views::banned(&request.who)?, length).await;
+        Ok(Done { done: true })
+    }
+
+    async fn unban(&self, request: UnbanRequest) -> Answer<Done> {
+        if self.network().unban(peer_views::banned(&request.who)?).await {
+            return Ok(Done { done: true });
+        }
+        Err(ApiError::not_found(format!("{} is not banned: `camelid node bans` shows who is", request.who)))
     }
 
     async fn cheat(&self, request: CheatRequest) -> Answer<Done> {
@@ -207,7 +218,7 @@ pub(super) fn kind(tx: &Transaction) -> &'static str {
 }
 
 fn peer_text(peer: &PeerAddress) -> String {
-    super::route::peer_id(peer).map_or_else(String::new, |p| p.to_string())
+    crate::network::netaddr::peer_id(peer).map_or_else(String::new, |p| p.to_string())
 }
 
 fn sync_view(p: Progress) -> SyncView {
@@ -237,6 +248,7 @@ impl Node {
             network: self.params.network.name().into(),
             agent: AGENT.into(),
             peer_id: self.network.local_peer_id().to_string(),
+            reach: peer_views::reach(&self.reach, &self.network.listen_addresses()),
             listen,
             height: self.chain.height().0,
             tip: self.chain.tip_hash().to_string(),
