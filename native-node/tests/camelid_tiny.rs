@@ -49,7 +49,7 @@ fn it_foretells_new_texts_nearly_as_well_as_the_model_that_wrote_them() {
     let (teacher, own) = (Arc::new(Package::parse(teacher).unwrap()), Arc::new(Place::Program.load().unwrap()));
     let dir = TempDir::new().unwrap();
     let out = dir.path().join("texts.txt");
-    // Learned from were texts of seeds 1, 4 and 5; measured when it was made, of seed 2.
+    // Learned from were texts of seeds 1, 4, 5, 6 and 7; measured when it was made, of seed 2.
     let plan = SamplePlan { out: out.clone(), bytes: 100_000, seed: 3, temperatures: vec![500, 700, 900], batch: 64 };
     sample(&mut Cpu::new(teacher.clone()), teacher.tokenizer(), &plan, &|_| ()).unwrap();
     let texts = read_texts(&out).unwrap();
@@ -57,8 +57,8 @@ fn it_foretells_new_texts_nearly_as_well_as_the_model_that_wrote_them() {
         bits(&mut Cpu::new(model.clone()), model.tokenizer(), &texts, &|_| ()).unwrap().bits_per_byte
     };
     let (own, theirs) = (bits(&own), bits(&teacher));
-    // The bar is 5 % more, and not reached yet: the card has the figures. These few texts differ by a percent from many.
-    assert!(own <= 1.08 * theirs, "{own} bits per byte, the texts' own model {theirs}: at most 8 % more expected");
+    // On a megabyte it is 4.9 % more (the card has the figures); these few texts differ by a percent from many.
+    assert!(own <= 1.065 * theirs, "{own} bits per byte, the texts' own model {theirs}: at most 6.5 % more expected");
 }
 
 /// 1234567 as 1,234,567.

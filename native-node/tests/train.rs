@@ -113,6 +113,18 @@ fn from_texts_to_a_package_that_tells_stories() {
     // The integers are as good as the floats.
     let (integers, floats) = (&exported["bits_per_byte"], &report["held_out_bits_per_byte"]);
     assert!((integers.as_f64().unwrap() / floats.as_f64().unwrap() - 1.0).abs() < 0.1, "{exported} {report}");
+
+    // Another machine goes on from the package alone.
+    let files = ["--text", "texts.txt", "--held-out", "held-out.txt", "--out", "next"];
+    let error = bad(dir, &run(&files, &["--from", "own.camelid", "--layers", "2"]));
+    assert!(error.contains("--from") && error.contains("--layers"), "{error}");
+    let error = bad(dir, &run(&files, &["--from", "texts.txt"]));
+    assert!(error.contains("texts.txt") && error.contains("train export"), "{error}");
+    let next = json(dir, &run(&files, &["--from", "own.camelid", "--steps", "10", "--rate", "0.001"]));
+    let (before, after) = (&report["held_out_bits_per_byte"], &next["held_out_bits_per_byte"]);
+    assert!(after.as_f64().unwrap() < before.as_f64().unwrap() * 1.1, "{report} {next}");
+    assert_eq!(json(dir, &run(&files, &["--resume", "--steps", "12"]))["step"], 12);
+
     let stories = json(dir, &["train", "stories", "--model", "./own.camelid", "--max-tokens", "8"]);
     assert_eq!((stories["greedy"].as_array().unwrap().len(), stories["sampled"].as_array().unwrap().len()), (10, 10));
     let shown = good(dir, &["train", "stories", "--model", "./own.camelid", "--max-tokens", "8"]);

@@ -69,9 +69,12 @@ pub struct TrainRunArgs {
     /// A file of other texts, to measure with
     #[arg(long, value_name = "FILE")]
     pub held_out: PathBuf,
-    /// The tokenizer's file
-    #[arg(long, value_name = "FILE")]
-    pub tokenizer: PathBuf,
+    /// The tokenizer's file [with --from: the package's; with --resume: the run's]
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["from", "resume"])]
+    pub tokenizer: Option<PathBuf>,
+    /// Begin with the weights of this package, which an earlier `train export` wrote, instead of from nothing
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["resume", "tokenizer", "dim", "layers", "heads", "kv_heads", "hidden", "context"])]
+    pub from: Option<PathBuf>,
     /// The folder for checkpoint, tokenizer and loss curve
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,

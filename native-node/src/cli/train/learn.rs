@@ -4,14 +4,15 @@ use super::args::{ExportArgs, TokenizerArgs, TrainRunArgs};
 use super::{CliError, Context, bar, bits_report, pairs, printable};
 use crate::engines::{CpuOptions, EngineChoice};
 use crate::train::learn::{
-    Checkpoint, Corpus, Files, ModelShape, Optimiser, Plan, Progress, Run, float_model, learn_tokenizer, package,
-    read_tokenizer, vocabulary, write_tokenizer,
+    Checkpoint, Corpus, Files, ModelShape, Optimiser, Plan, Progress, Run, float_model, learn_tokenizer, of_package,
+    package, read_tokenizer, vocabulary, write_tokenizer,
 };
 use crate::train::{BitsReport, TrainError, bits, read_texts, write_whole};
 use burn::tensor::Device;
-use camelid_core::model::Package;
 use camelid_core::model::eval::compare;
+use camelid_core::model::package::Head;
 use camelid_core::model::tokenizer::TokenizerSpec;
+use camelid_core::model::{Package, PackageError};
 use serde::Serialize;
 use std::path::Path;
 use std::sync::Arc;
@@ -62,8 +63,16 @@ pub(super) fn run(context: &Context, args: &TrainRunArgs) -> Result<(), CliError
             return Err(TrainError::Checkpoint { file: files.checkpoint(), reason }.into());
         }
     };
-    let spec = read_tokenizer(&args.tokenizer)?;
+    let from = args.from.as_deref().map(first_model).transpose()?;
+    let spec = match &from {
+        Some(from) => from.tokenizer.clone(),
+        None => read_tokenizer(args.tokenizer.as_ref().unwrap_or(&files.tokenizer()))?,
+    };
     let mut plan = plan(args, old.as_ref().map(|c| &c.plan), &spec);
+    if let Some(from) = &from {
+        plan.shape = from.shape.clone();
+        plan.from = Some(from.root.clone());
+    }
     let package = first_package(&plan.shape, &spec)?;
     let length = plan.shape.context;
     let (texts, held_out) = (corpus(&args.text, &package, length)?, corpus(&args.held_out, &package, length)?);
@@ -73,7 +82,7 @@ pub(super) fn run(context: &Context, args: &TrainRunArgs) -> Result<(), CliError
     std::fs::create_dir_all(files.dir()).map_err(TrainError::io(files.dir()))?;
     let mut run = match old {
         Some(state) => Run::resume(state, plan, &texts, &held_out, device, &files.checkpoint())?,
-        None => Run::begin(plan, &texts, &held_out, device)?,
+        None => Run::begin(plan, from.map(|f| f.weights), &texts, &held_out, device)?,
     };
     write_tokenizer(&spec, &files.tokenizer())?;
     let course = &run.state.course;
@@ -151,6 +160,26 @@ pub(super) fn run(context: &Context, args: &TrainRunArgs) -> Result<(), CliError
     Ok(())
 }
 
+/// The package that a run begins with.
+struct FirstModel {
+    root: String,
+    shape: ModelShape,
+    tokenizer: TokenizerSpec,
+    weights: Vec<f32>,
+}
+
+fn first_model(file: &Path) -> Result<FirstModel, TrainError> {
+    let unreadable = |e: PackageError| {
+        let reason = format!("{e}; give a package that `camelid train export` wrote");
+        TrainError::Model { name: file.display().to_string(), reason }
+    };
+    let bytes = std::fs::read(file).map_err(TrainError::io(file))?;
+    let tokenizer = Head::parse(&bytes).map_err(unreadable)?.tokenizer;
+    let package = Package::parse(bytes).map_err(unreadable)?;
+    let (shape, weights) = of_package(&package, &tokenizer)?;
+    Ok(FirstModel { root: package.root().to_string(), shape, tokenizer, weights })
+}
+
 /// What the options say; where they say nothing, as the run was, or as runs are.
 fn plan(args: &TrainRunArgs, old: Option<&Plan>, spec: &TokenizerSpec) -> Plan {
     let shape = old.map(|p| &p.shape);
@@ -167,6 +196,7 @@ fn plan(args: &TrainRunArgs, old: Option<&Plan>, spec: &TokenizerSpec) -> Plan {
         },
         corpus: String::new(),
         tokens: 0,
+        from: old.and_then(|p| p.from.clone()),
         seed: args.seed.or(old.map(|p| p.seed)).unwrap_or(1),
         steps: args.steps.or(old.map(|p| p.steps)).unwrap_or(16_000),
         batch: args.batch.or(old.map(|p| p.batch)).unwrap_or(8),

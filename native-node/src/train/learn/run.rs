@@ -21,7 +21,10 @@ pub struct Plan {
     pub corpus: String,
     /// How many there are.
     pub tokens: u64,
-    /// Fixes the first weights and the windows drawn.
+    /// Root of the package that it begins with; without, it begins from nothing.
+    #[serde(default)]
+    pub from: Option<String>,
+    /// Fixes the first weights, where it begins from nothing, and the windows drawn.
     pub seed: u64,
     /// Steps in all.
     pub steps: u64,
@@ -122,10 +125,16 @@ impl<'a> Run<'a> {
     /// Windows of held-out texts that are measured.
     const HELD_OUT: usize = 64;
 
-    /// A run that begins.
-    pub fn begin(plan: Plan, corpus: &'a Corpus, held_out: &Corpus, device: Device) -> Result<Self, TrainError> {
+    /// A run that begins, with these weights where some are given.
+    pub fn begin(
+        plan: Plan,
+        weights: Option<Vec<f32>>,
+        corpus: &'a Corpus,
+        held_out: &Corpus,
+        device: Device,
+    ) -> Result<Self, TrainError> {
         plan.check()?;
-        let weights = weights::first(&plan.shape, plan.seed);
+        let weights = weights.unwrap_or_else(|| weights::first(&plan.shape, plan.seed));
         let moments = Moments::zero(weights.len());
         Ok(Self::with(Checkpoint { plan, course: Course::default(), weights, moments }, corpus, held_out, device))
     }

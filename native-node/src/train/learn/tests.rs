@@ -4,6 +4,8 @@ use super::draws::Draws;
 use super::*;
 use burn::tensor::Device;
 use camelid_core::model::eval::{FloatModel, compare};
+use camelid_core::model::import::{RandomShape, random_model};
+use camelid_core::model::package::Head;
 use camelid_core::model::tokenizer::TokenizerSpec;
 use camelid_core::model::{Package, Reference};
 use std::path::Path;
@@ -72,7 +74,7 @@ impl World {
     }
 
     fn begin(&self, steps: u64) -> Run<'_> {
-        Run::begin(self.plan(steps), &self.learned_from, &self.held_out, Device::flex()).unwrap()
+        Run::begin(self.plan(steps), None, &self.learned_from, &self.held_out, Device::flex()).unwrap()
     }
 }
 
@@ -111,6 +113,51 @@ fn the_loss_falls_and_the_integers_follow_the_floats() {
     }
     let network = Network::new(&state.plan.shape, Device::flex());
     assert!((network.measure(&state.weights, &batch) - loss / 72.0).abs() < 1e-4);
+}
+
+#[test]
+fn a_run_begins_with_a_packages_weights() {
+    let world = world();
+    let dir = tempfile::tempdir().unwrap();
+    let mut run = world.begin(60);
+    train(&mut run, u64::MAX, dir.path());
+    let (shape, trained) = (run.state.plan.shape.clone(), &run.state.weights);
+    let packed = |weights: &[f32]| {
+        let bytes = package(&shape, weights, &world.spec, "tiny", "CC0-1.0").unwrap();
+        Package::parse(bytes).unwrap()
+    };
+    let model = packed(trained);
+    let (found, weights) = of_package(&model, &world.spec).unwrap();
+    assert_eq!((&found, weights.len()), (&shape, trained.len()));
+    // No weight is further from what was trained than half a step of its row.
+    for place in shape.places() {
+        for (row, was) in trained[place.range()].chunks(place.columns).enumerate() {
+            let now = &weights[place.start + row * place.columns..][..place.columns];
+            let half = was.iter().fold(0.0f32, |m, w| m.max(w.abs())) / 127.0 * 0.5001;
+            assert!(was.iter().zip(now).all(|(a, b)| (a - b).abs() <= half), "{:?} {row}", place.tensor);
+        }
+    }
+    // Packed again they are the same model, but for queries' scales in their last bit.
+    let again = packed(&weights);
+    assert_eq!(again.embedding().weights, model.embedding().weights);
+    for (a, b) in again.layers().zip(model.layers()) {
+        assert_eq!((a.qkv.weights, a.up.weights, a.down.mantissas), (b.qkv.weights, b.up.weights, b.down.mantissas));
+        assert_eq!((a.attention_norm, a.output.weights), (b.attention_norm, b.output.weights));
+    }
+
+    let plan = Plan { from: Some(model.root().to_string()), ..world.plan(4) };
+    let mut next = Run::begin(plan, Some(weights), &world.learned_from, &world.held_out, Device::flex()).unwrap();
+    train(&mut next, u64::MAX, dir.path());
+    let (before, after) = (run.state.course.points.last().unwrap(), next.state.course.points.last().unwrap());
+    assert!(after.held_out < before.held_out + 0.5, "{before:?} {after:?}");
+
+    // Models of other kinds are refused: one with a head of its own, one with layer norms.
+    for other in [RandomShape::llama(), RandomShape::gpt2()] {
+        let bytes = random_model(1, &other).unwrap();
+        let tokenizer = Head::parse(&bytes).unwrap().tokenizer;
+        let error = of_package(&Package::parse(bytes).unwrap(), &tokenizer).unwrap_err().to_string();
+        assert!(error.contains("model random-1") && error.contains("another kind"), "{error}");
+    }
 }
 
 #[test]
@@ -237,13 +284,13 @@ fn a_plan_that_cannot_be_is_refused() {
     for (change, option) in cases {
         let mut plan = plan(1);
         change(&mut plan);
-        let run = Run::begin(plan, &world.learned_from, &world.held_out, Device::flex());
+        let run = Run::begin(plan, None, &world.learned_from, &world.held_out, Device::flex());
         let error = run.err().unwrap().to_string();
         assert!(error.contains(option) && error.contains("expected"), "{error}");
     }
     let mut diverging = plan(50);
     diverging.optimiser = Optimiser { rate: 1.0, warm_up: 0, clip: f64::MAX, ..Optimiser::default() };
-    let mut run = Run::begin(diverging, &world.learned_from, &world.held_out, Device::flex()).unwrap();
+    let mut run = Run::begin(diverging, None, &world.learned_from, &world.held_out, Device::flex()).unwrap();
     run.state.weights.fill(f32::MAX);
     let dir = tempfile::tempdir().unwrap();
     let result = run.train(9, &Files::at(dir.path()), Duration::MAX, &|| false, &mut |_| ());

@@ -1,11 +1,13 @@
-//! A model's weights: how they start, and how they become a package.
+//! A model's weights: how they start, how they become a package, and how a package becomes weights again.
 
 use super::shape::{ModelShape, Place};
 use super::{TrainError, draws::Draws};
+use camelid_core::model::Package;
 use camelid_core::model::eval::FloatModel;
 use camelid_core::model::import::{Field, ImportError, Shape, Source, Tensor, build};
 use camelid_core::model::tokenizer::TokenizerSpec;
 use std::collections::BTreeMap;
+use std::f64::consts::LOG2_E;
 
 /// First weights: normal around 0, and 1 for norms. What adds to the residual stream starts smaller, by the square root
 /// of how many there are, so that the stream does not grow with depth.
@@ -22,6 +24,75 @@ pub(super) fn first(shape: &ModelShape, seed: u64) -> Vec<f32> {
         match place.is_norm() {
             true => values.extend(std::iter::repeat_n(1.0, place.size())),
             false => values.extend((0..place.size()).map(|_| (draws.normal() * spread) as f32)),
+        }
+    }
+    values
+}
+
+/// What a run begins with where another ended: a package's shape, and the weights that its integers stand for. Refuses
+/// models that training here does not make.
+pub fn of_package(model: &Package, tokenizer: &TokenizerSpec) -> Result<(ModelShape, Vec<f32>), TrainError> {
+    let m = model.manifest();
+    let shape = ModelShape {
+        dim: m.dim as usize,
+        layers: m.layers as usize,
+        heads: m.heads as usize,
+        kv_heads: m.kv_heads as usize,
+        hidden: m.hidden as usize,
+        vocabulary: m.vocabulary as usize,
+        context: m.context as usize,
+    };
+    let other = || {
+        let reason = "training goes on with models that it made itself; this one is of another kind".to_string();
+        TrainError::Model { name: m.name.clone(), reason }
+    };
+    shape.check().map_err(|_| other())?;
+    // All but the weights, made anew: what differs, training does not know.
+    let like = package(&shape, &vec![0.5; shape.parameters()], tokenizer, &m.name, &m.licence).map_err(|_| other())?;
+    let like = Package::parse(like)?;
+    let turns = (0..shape.context).all(|p| like.rotary(p) == model.rotary(p));
+    if like.manifest() != m || like.activation() != model.activation() || !turns {
+        return Err(other());
+    }
+    let weights = reals(&shape, model);
+    Ok((shape, weights))
+}
+
+/// The weights that a package of this shape stands for.
+fn reals(shape: &ModelShape, package: &Package) -> Vec<f32> {
+    let layers: Vec<_> = package.layers().collect();
+    let (query, keys) = (shape.heads * shape.head_dim(), shape.kv_heads * shape.head_dim());
+    // Queries in a package carry log2(e) / sqrt(head width).
+    let query_factor = LOG2_E / (shape.head_dim() as f64).sqrt();
+    let mut values = Vec::with_capacity(shape.parameters());
+    for place in shape.places() {
+        let layer = layers.get(place.tensor.layer);
+        let norm = match place.tensor.field {
+            Field::AttentionNorm => layer.map(|l| l.attention_norm),
+            Field::MlpNorm => layer.map(|l| l.mlp_norm),
+            Field::FinalNorm => Some(package.final_norm()),
+            _ => None,
+        };
+        if let Some(norm) = norm {
+            let scale = 2f64.powi(-(norm.fraction as i32)) / (norm.gain.len() as f64).sqrt();
+            values.extend(norm.gain.iter().map(|g| (*g as f64 * scale) as f32));
+            continue;
+        }
+        let matrix = match (place.tensor.field, layer) {
+            (Field::Embedding, _) => Some((package.embedding(), 0, 1.0)),
+            (Field::Query, Some(l)) => Some((l.qkv, 0, query_factor)),
+            (Field::Key, Some(l)) => Some((l.qkv, query, 1.0)),
+            (Field::Value, Some(l)) => Some((l.qkv, query + keys, 1.0)),
+            (Field::Output, Some(l)) => Some((l.output, 0, 1.0)),
+            (Field::Gate, Some(l)) => Some((l.up, 0, 1.0)),
+            (Field::Up, Some(l)) => Some((l.up, shape.hidden, 1.0)),
+            (Field::Down, Some(l)) => Some((l.down, 0, 1.0)),
+            _ => None,
+        };
+        let Some((matrix, first, factor)) = matrix else { continue };
+        for row in first..first + place.rows {
+            let scale = matrix.mantissas[row] as f64 / 2f64.powi(matrix.shifts[row] as i32) / factor;
+            values.extend(matrix.row(row).iter().map(|w| (*w as i8 as f64 * scale) as f32));
         }
     }
     values
