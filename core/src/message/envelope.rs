@@ -1,4 +1,4 @@
-//! The paper's header: "the sender's and receiver's addresses, the message type, and the length of the payload".
+//! The header (paper 2.1.2): "the sender's and receiver's addresses, the message type, and the length of the payload".
 
 use super::Payload;
 use crate::encode::{Decode, DecodeError, Encode, Reader, put_bytes};

@@ -139,7 +139,7 @@ pub struct SignedPeerRecord {
 encode_struct!(SignedPeerRecord { body, signature });
 
 impl SignedPeerRecord {
-    /// "A record is signed by the peer that it is about, over the tagged hash of the network's four bytes and the record."
+    /// "A record is signed by the peer that it is about, over the tagged hash … of the network's four bytes and the record."
     pub fn verify(self, network: Network) -> Result<VerifiedRecord, RecordError> {
         let key = peer_key(&self.body.peer)
             .and_then(|k| ed25519_dalek::VerifyingKey::from_bytes(&k).ok())

@@ -1,8 +1,10 @@
 use super::*;
-use crate::encode::{Decode, Encode};
+use crate::encode::{Decode, DecodeError, Encode};
 use crate::job::{JobClose, fixtures::*};
-use crate::units::Network;
+use crate::units::{Network, Timestamp};
 use alloc::boxed::Box;
+use alloc::vec;
+use alloc::vec::Vec;
 use ed25519_dalek::{Signer, SigningKey};
 use proptest::prelude::*;
 
@@ -45,6 +47,66 @@ fn the_peer_id_is_libp2ps() {
     let address = peer_address(&key);
     assert_eq!(&address.as_bytes()[..6], [0, 36, 8, 1, 18, 32]);
     assert_eq!(peer_key(&address), Some(key));
+}
+
+fn record(key: &SigningKey, network: Network) -> SignedPeerRecord {
+    let peer = peer_address(&key.verifying_key().to_bytes());
+    let addresses = vec![NetAddress::tcp([9, 9, 9, 9].into(), 7460)];
+    let body = PeerRecord { peer, addresses, services: Services::BLOCKS, time: Timestamp(5) };
+    let signature = key.sign(&body.signing_bytes(network).0).to_bytes();
+    body.with_signature(signature)
+}
+
+#[test]
+fn a_record_is_its_peers_own() {
+    let key = SigningKey::from_bytes(&[5; 32]);
+    let good = record(&key, Network::Dev);
+    assert_eq!(good.clone().verify(Network::Dev).map(|r| r.signed().clone()), Ok(good.clone()));
+    assert_eq!(good.clone().verify(Network::Test), Err(RecordError::Signature), "of another network");
+    let changes: [fn(&mut PeerRecord); 4] = [
+        |r| r.services = Services(0xff),
+        |r| r.time = Timestamp(6),
+        |r| r.addresses.push(NetAddress::tcp([6, 6, 6, 6].into(), 80)),
+        |r| r.peer = peer_address(&SigningKey::from_bytes(&[6; 32]).verifying_key().to_bytes()),
+    ];
+    for change in changes {
+        let mut other = good.clone();
+        change(&mut other.body);
+        assert_eq!(other.verify(Network::Dev), Err(RecordError::Signature));
+    }
+    let mut other = good.clone();
+    other.body.peer = peer("nobody");
+    assert_eq!(other.verify(Network::Dev), Err(RecordError::PeerKey));
+    let mut nowhere = good;
+    nowhere.body.addresses.clear();
+    assert!(SignedPeerRecord::from_bytes(&nowhere.to_bytes()).is_err());
+}
+
+#[test]
+fn an_answer_with_too_many_peers_is_none() {
+    let mut record = record(&SigningKey::from_bytes(&[5; 32]), Network::Dev);
+    let decoded = |record: &SignedPeerRecord, count| {
+        let known = vec![KnownPeer { record: record.clone(), last_seen: Timestamp(5) }; count];
+        PeersResponse::from_bytes(&PeersResponse { own: None, known }.to_bytes())
+    };
+    assert_eq!(decoded(&record, MAX_PEERS_PER_RESPONSE).unwrap().known.len(), MAX_PEERS_PER_RESPONSE);
+    let too_long = |error, max: usize| matches!(error, Err(DecodeError::TooLong { max: m, .. }) if m == max as u64);
+    assert!(too_long(decoded(&record, MAX_PEERS_PER_RESPONSE + 1), MAX_PEERS_PER_RESPONSE));
+    record.body.addresses = vec![NetAddress::new(&[7; MAX_ADDRESS_BYTES]).unwrap(); MAX_ADDRESSES];
+    assert!(too_long(decoded(&record, 200), MAX_PEER_BYTES_PER_RESPONSE));
+    record.body.addresses.push(NetAddress::new(&[7]).unwrap());
+    assert!(too_long(decoded(&record, 1), MAX_ADDRESSES));
+}
+
+#[test]
+fn services_are_a_set() {
+    let both = Services::BLOCKS.with(Services::COMPUTE);
+    assert!(
+        both.has(Services::COMPUTE) && both.has(Services::NONE) && !both.has(Services::RELAY.with(Services::BLOCKS))
+    );
+    assert_eq!(both.names().collect::<Vec<_>>(), ["blocks", "compute"]);
+    let unknown = Services(0x8000_0000);
+    assert_eq!((unknown.names().count(), Services::from_bytes(&unknown.to_bytes())), (0, Ok(unknown)));
 }
 
 proptest! {

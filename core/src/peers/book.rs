@@ -186,12 +186,12 @@ impl Book {
         }
         let source = Group::of(ip);
         let new = self.new_place(&source, &group);
-        let Some(place) = [place, new].into_iter().find(|p| self.has_room(*p, now)) else { return };
+        let Some(free) = [place, new].into_iter().find(|p| self.has_room(*p, now)) else { return };
         self.insert(Entry {
             peer: peer.clone(),
             record: None,
             addresses: alloc::vec![address.clone()],
-            place,
+            place: free,
             source,
             first_hand: false,
             seen: now,
@@ -199,6 +199,9 @@ impl Book {
             success: now,
             failures: 0,
         });
+        if free != place {
+            self.test_older(place, peer);
+        }
     }
 
     /// A connected peer is still there.

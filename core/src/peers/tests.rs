@@ -1,5 +1,6 @@
 use super::entry::Place;
 use super::*;
+use crate::encode::{Decode, Encode};
 use crate::job::PeerAddress;
 use crate::message::{
     MAX_PEER_BYTES_PER_RESPONSE, MAX_PEERS_PER_RESPONSE, NetAddress, PeerRecord, PeersResponse, Services, Transport,
@@ -91,7 +92,7 @@ fn check(book: &Book) {
     endpoints.dedup();
     assert_eq!(endpoints.len(), count, "an address is one peer's");
     assert_eq!(book.holders.len(), count);
-    let holds = |e: &NetAddress, peer| book.holders[&e.endpoint().unwrap()] == *peer;
+    let holds = |e: &NetAddress, peer: &PeerAddress| book.holders[&e.endpoint().unwrap()] == *peer;
     assert!(book.entries.values().all(|e| !e.addresses.is_empty() && e.addresses.iter().all(|a| holds(a, &e.peer))));
     assert!(book.tests.iter().all(|(a, b)| book.entries.contains_key(a) && book.entries.contains_key(b)));
     let again = Book::from_bytes(&book.to_bytes(), peer(u32::MAX), Transports::of(&[Transport::Tcp])).unwrap();
@@ -104,7 +105,7 @@ fn attacker(i: u32) -> (u32, NetAddress) {
 }
 
 fn is_attacker(address: &NetAddress) -> bool {
-    address.as_bytes().starts_with(&[4, 66, 6])
+    address.as_bytes().starts_with(&[4, 66, 6]) || address.endpoint().is_some_and(|e| e.port == 666)
 }
 
 fn attackers(book: &Book, tried: bool) -> usize {
@@ -122,9 +123,12 @@ fn made_up_addresses_displace_nobody() {
     }
     let (tried, all_before) = (book.tried(), book.len());
     assert!(tried > 900 && all_before > 2500, "{tried} tried of {all_before}");
+    // The attacker, in one subnet, tells of peers in that subnet, and of peers all over.
     for i in 0..100_000 {
         let (number, address) = attacker(i);
-        book.add(&record(number, address), &heard("66.6.0.1"), NOW);
+        let [_, a, b, c] = i.to_be_bytes();
+        let elsewhere = public(180 + a, b, u16::from(c), 666);
+        book.add(&record(number, if i % 2 == 0 { address } else { elsewhere }), &heard("66.6.0.1"), NOW);
     }
     check(&book);
     assert_eq!(book.tried(), tried, "being talked about makes nobody tried");

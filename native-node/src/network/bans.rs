@@ -98,13 +98,12 @@ impl Bans {
         bans
     }
 
-    /// Bans, until later than now; a longer ban stays.
-    pub(super) fn add(&mut self, who: Banned, length: Duration, reason: &str, now: Instant) {
-        if self.bans.len() >= MAX_BANS
-            && !self.bans.contains_key(&who)
-            && let Some(soonest) = self.bans.iter().min_by_key(|(_, (until, _))| *until).map(|(who, _)| *who)
-        {
-            self.bans.remove(&soonest);
+    /// Bans, for so long from now; a ban that lasts longer stays. Whose ban ends instead, where the list is full.
+    pub(super) fn add(&mut self, who: Banned, length: Duration, reason: &str, now: Instant) -> Option<Banned> {
+        let full = self.bans.len() >= MAX_BANS && !self.bans.contains_key(&who);
+        let soonest = self.bans.iter().filter(|_| full).min_by_key(|(_, (until, _))| *until).map(|(who, _)| *who);
+        if let Some(soonest) = &soonest {
+            self.bans.remove(soonest);
         }
         let until = unix_time() + length.min(LONGEST);
         let ban = self.bans.entry(who).or_insert_with(|| (until, reason.into()));
@@ -112,6 +111,7 @@ impl Bans {
             *ban = (until, reason.into());
         }
         self.saver.changed(now, SAVE_WITHIN);
+        soonest
     }
 
     /// Ends a ban; false when there was none.
@@ -227,9 +227,9 @@ mod tests {
         let (mut bans, now) = (Bans::open(None), Instant::now());
         let first = PeerId::random();
         bans.add(Banned::Peer(first), Duration::from_secs(1), "soonest over", now);
-        for i in 0..MAX_BANS as u64 {
-            bans.add(Banned::Peer(PeerId::random()), Duration::from_secs(10 + i), "", now);
-        }
-        assert!(bans.bans.len() == MAX_BANS && !bans.has_peer(&first));
+        let ended: Vec<Banned> = (0..MAX_BANS as u64)
+            .filter_map(|i| bans.add(Banned::Peer(PeerId::random()), Duration::from_secs(10 + i), "", now))
+            .collect();
+        assert_eq!((bans.bans.len(), ended), (MAX_BANS, vec![Banned::Peer(first)]));
     }
 }

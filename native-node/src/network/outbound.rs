@@ -215,11 +215,13 @@ impl Outbound {
 
     /// A connected peer speaks this network. The connection to be closed, when that was all we wanted to know of it.
     pub(super) fn announced(&mut self, peer: &PeerId) -> Option<ConnectionId> {
-        let live = self.live.get_mut(peer).filter(|l| !l.announced)?;
-        live.announced = true;
-        if let (Some(own), Some(address)) = (peer_address(peer), &live.address) {
+        let live = self.live.get_mut(peer)?;
+        if !live.announced
+            && let (Some(own), Some(address)) = (peer_address(peer), &live.address)
+        {
             self.book.change().connected(&own, address, book::now());
         }
+        live.announced = true;
         (live.why == Why::Feel).then_some(live.connection)
     }
 

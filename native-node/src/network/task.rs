@@ -432,8 +432,9 @@ impl Task {
     }
 
     fn ban(&mut self, who: Banned, length: Duration, reason: &str) {
-        self.bans.add(who, length, reason, Instant::now());
+        let ended = self.bans.add(who, length, reason, Instant::now());
         self.shut_out(&who);
+        ended.iter().for_each(|ended| self.let_back(ended));
         self.show_bans();
     }
 
@@ -616,7 +617,8 @@ impl Task {
                 if let Some(known) = self.peers.get_mut(&peer) {
                     known.info.agent = clean(&info.agent_version);
                 }
-                return self.announce(peer);
+                self.announce(peer);
+                return;
             }
             Speaks::Other(name) => format!("network {name}"),
             Speaks::Stranger => format!("`{}`, not CamelidCoin", clean(&info.protocol_version)),
@@ -638,13 +640,15 @@ impl Task {
         }
     }
 
-    /// Tells the node about a peer that has shown that it speaks this network; once.
-    fn announce(&mut self, peer: PeerId) {
-        let Some(known) = self.peers.get_mut(&peer) else { return };
+    /// Tells the node about a peer that has shown that it speaks this network; once. False for one of no further use.
+    fn announce(&mut self, peer: PeerId) -> bool {
+        let Some(known) = self.peers.get_mut(&peer) else { return false };
         if let Some(connection) = self.outbound.announced(&peer) {
             debug!(%peer, "it is there, which is all that was asked");
             self.swarm.close_connection(connection);
-            return;
+            if !known.announced {
+                return false;
+            }
         }
         let first = !known.announced;
         known.announced = true;
@@ -657,15 +661,18 @@ impl Task {
             info!(%peer, address = %plain(&info.address), agent = %info.agent, "peer connected");
             self.tell(NetworkEvent::PeerConnected(info));
         }
+        true
     }
 
     fn on_gossip(&mut self, event: gossipsub::Event) {
         let gossipsub::Event::Message { propagation_source: from, message_id: id, message } = event else { return };
-        self.announce(from);
+        let wanted = self.announce(from);
         let topic = topic_of(&message.topic, self.network);
         let data = Payload::new(message.data, &self.room);
         let taken = match (topic, data) {
-            (Some(topic), Some(data)) => self.pass_on(NetworkEvent::Gossip { topic, id: id.clone(), from, data }),
+            (Some(topic), Some(data)) if wanted => {
+                self.pass_on(NetworkEvent::Gossip { topic, id: id.clone(), from, data })
+            }
             _ => false,
         };
         if !taken {
@@ -708,7 +715,9 @@ impl Task {
 
     fn on_question(&mut self, peer: PeerId, request: Request, channel: ResponseChannel<Vec<u8>>) {
         // The protocol's name has the network's in it: whoever asks speaks it.
-        self.announce(peer);
+        if !self.announce(peer) {
+            return;
+        }
         let data = match request {
             Ok(data) => data,
             Err(too_long) => return self.penalise(peer, BAN_AT, &format!("it sent a {too_long}")),
