@@ -315,6 +315,15 @@ impl NodeApi for Script {
     async fn peers(&self) -> Result<Vec<PeerView>, ApiError> {
         Ok(Vec::new())
     }
+    async fn book(&self) -> Result<BookView, ApiError> {
+        Ok(BookView { met: 2, heard: 5, bans: Vec::new() })
+    }
+    async fn ban(&self, _: BanRequest) -> Result<Done, ApiError> {
+        no()
+    }
+    async fn unban(&self, _: UnbanRequest) -> Result<Done, ApiError> {
+        Ok(Done { done: true })
+    }
     async fn cheat(&self, _: CheatRequest) -> Result<Done, ApiError> {
         Ok(Done { done: true })
     }

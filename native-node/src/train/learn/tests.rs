@@ -41,6 +41,7 @@ fn plan(steps: u64) -> Plan {
         shape: ModelShape { dim: 24, layers: 2, heads: 4, kv_heads: 2, hidden: 40, vocabulary: 320, context: 72 },
         corpus: String::new(),
         tokens: 0,
+        from: None,
         seed: 7,
         steps,
         batch: 6,
