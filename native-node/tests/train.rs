@@ -116,8 +116,9 @@ fn from_texts_to_a_package_that_tells_stories() {
 
     // Another machine goes on from the package alone.
     let files = ["--text", "texts.txt", "--held-out", "held-out.txt", "--out", "next"];
-    let error = bad(dir, &run(&files, &["--from", "own.camelid", "--layers", "2"]));
-    assert!(error.contains("--from") && error.contains("--layers"), "{error}");
+    let both = camelid(dir, &run(&files, &["--from", "own.camelid", "--layers", "2"]));
+    let error = String::from_utf8(both.stderr).unwrap();
+    assert!(both.status.code() == Some(2) && error.contains("--from") && error.contains("--layers"), "{error}");
     let error = bad(dir, &run(&files, &["--from", "texts.txt"]));
     assert!(error.contains("texts.txt") && error.contains("train export"), "{error}");
     let next = json(dir, &run(&files, &["--from", "own.camelid", "--steps", "10", "--rate", "0.001"]));

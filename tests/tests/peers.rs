@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, bail, ensure};
 use camelid_core::encode::{Decode, Encode};
 use camelid_core::hash::JobId;
+use camelid_core::job::PeerAddress;
 use camelid_core::message::{
     CiphertextRequest, Envelope, KnownPeer, NetAddress, Payload, PeerRecord, PeersRequest, PeersResponse, Request,
     Response, Services, SignedPeerRecord, peer_address,
@@ -14,7 +15,7 @@ use camelid_tests::NodeProcess;
 use camelid_tests::peer::{Answers, TestPeer, honest, new_chain};
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -244,10 +245,10 @@ async fn a_flood_of_addresses_is_charged_and_the_book_stays_small() -> Result<()
     node.stop().await
 }
 
-/// A client's answers: it takes what is addressed to it, and passes nothing on.
-fn client(inbox: Arc<Mutex<Vec<Envelope>>>) -> Box<Answers> {
+/// A client's answers: it takes what is addressed to it, and passes nothing on. It learns its own address later.
+fn client(own: Arc<OnceLock<PeerAddress>>, inbox: Arc<Mutex<Vec<Envelope>>>) -> Box<Answers> {
     Box::new(move |chain, request| match request {
-        Request::Forward(envelope) => {
+        Request::Forward(envelope) if envelope.receiver.as_ref() == own.get() => {
             inbox.lock().unwrap_or_else(PoisonError::into_inner).push(*envelope);
             Some(Response::Forwarded.to_bytes())
         }
@@ -273,7 +274,9 @@ async fn a_client_behind_a_full_node_gets_its_messages_and_strangers_are_told_of
     }
     let inbox: Arc<Mutex<Vec<Envelope>>> = Arc::default();
     let sender = TestPeer::connect(&addresses[0], new_chain()?, Box::new(honest)).await?;
-    let light = TestPeer::connect(&addresses[2], new_chain()?, client(inbox.clone())).await?;
+    let own: Arc<OnceLock<PeerAddress>> = Arc::default();
+    let light = TestPeer::connect(&addresses[2], new_chain()?, client(own.clone(), inbox.clone())).await?;
+    let _ = own.set(light.address()?);
     let (first, light_id) = (id(&nodes[0]).await?.parse()?, light.id().to_string());
     until("the client is connected", &[&nodes[2]], async || Ok(peers(&nodes[2]).await?.contains(&light_id))).await?;
     ensure!(light.network.listen_addresses().is_empty());
