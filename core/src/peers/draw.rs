@@ -120,7 +120,7 @@ impl Book {
         let order = |e: &&Entry| self.number("part", &[asker.as_bytes(), &hour, e.peer.as_bytes()]);
         let mut good: Vec<&Entry> = self.entries.values().filter(good).collect();
         good.sort_by_cached_key(order);
-        let part = (good.len() * PART / 100).max(ALL_OF).min(MAX_PEERS_PER_RESPONSE);
+        let part = (good.len() * PART / 100).clamp(ALL_OF, MAX_PEERS_PER_RESPONSE);
         let mut room = MAX_PEER_BYTES_PER_RESPONSE - 3;
         let fits = |known: &KnownPeer| {
             let size = known.to_bytes().len();

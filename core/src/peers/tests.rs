@@ -219,7 +219,7 @@ fn hearsay_never_overwrites_what_was_met() {
     book.connected(&peer(1), &other, at(2));
     let newest = record_at(1, vec![good.clone()], at(3));
     assert_eq!(book.add(&newest, &heard("61.0.0.1"), at(3)), Added::Known);
-    assert_eq!(book.entries[&peer(1)].addresses, [other.clone()]);
+    assert_eq!(book.entries[&peer(1)].addresses, std::slice::from_ref(&other));
     assert_eq!(book.add(&newest, &first_hand("50.1.0.1"), at(3)), Added::Updated, "from itself");
     assert_eq!(book.entries[&peer(1)].addresses, [other, good.clone()], "where it answered stays first");
     // Nor can another take its address.
@@ -285,7 +285,7 @@ fn whoever_answers_elsewhere_or_as_somebody_else_is_put_right() {
     assert_eq!(book.draw(Which::Any, at(10), 1, all).unwrap().address, second, "then the other address");
     // Peer 2 answers at the first: it is peer 2's.
     book.connected(&peer(2), &first, at(10));
-    assert_eq!(book.entries[&peer(1)].addresses, [second.clone()]);
+    assert_eq!(book.entries[&peer(1)].addresses, std::slice::from_ref(&second));
     assert!(book.is_tried(&peer(2)) && !book.is_tried(&peer(1)));
     book.connected(&peer(2), &second, at(11));
     assert!(!book.entries.contains_key(&peer(1)), "nothing is left of it");

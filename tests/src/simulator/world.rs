@@ -85,6 +85,8 @@ pub struct World {
 const DIALS: usize = 6;
 /// Seconds between looks around.
 const TICK: f64 = 1.0;
+/// Seconds between two dials of a node that has enough neighbours, on average.
+const FEELER: f64 = 30.0;
 /// Until a dead connection is noticed, at the latest.
 const DEAD: f64 = 25.0;
 /// Hashes a second of all nodes together: eight times what the easiest target needs for a block every two seconds.
@@ -169,8 +171,14 @@ impl World {
 
     /// Starts a node that does not run.
     pub fn start(&mut self, node: Id) {
+        let Some((store, sequence)) = self.places[node].left.take() else { return };
+        // Connections from before are dead at both ends.
+        for other in self.network.neighbours(node) {
+            self.network.cut(node, other);
+            let clock = self.clock;
+            self.with(other, |peer, _| peer.disconnected(node, clock));
+        }
         let place = &mut self.places[node];
-        let Some((store, sequence)) = place.left.take() else { return };
         place.node = Some(Node::start(node, store, place.character, place.skew, sequence));
         let wait = self.random.random_range(0.0..TICK);
         self.after(wait, Happening::Ticks(node));
@@ -301,10 +309,19 @@ impl World {
         }
     }
 
-    /// Connects a node to others, until it has enough.
+    /// Connects a node to others, until it has enough; now and then to one more, or parts of the network that were cut
+    /// off would stay by themselves. Where it has many, one goes.
     fn dial(&mut self, id: Id) {
-        if self.network.neighbours(id).len() >= DIALS {
+        let neighbours = self.network.neighbours(id);
+        if neighbours.len() >= DIALS && !self.random.random_bool(TICK / FEELER) {
             return;
+        }
+        if neighbours.len() >= 2 * DIALS {
+            let gone = neighbours[self.random.random_range(0..neighbours.len())];
+            self.network.cut(id, gone);
+            let clock = self.clock;
+            self.with(id, |node, _| node.disconnected(gone, clock));
+            self.with(gone, |node, _| node.disconnected(id, clock));
         }
         let other = self.random.random_range(0..self.places.len());
         let refused = self.places[id].banned.contains(&other) || self.places[other].banned.contains(&id);
