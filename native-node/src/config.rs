@@ -13,6 +13,7 @@
 //! engine = "auto"                     # auto, cpu, reference, wgpu[:ADAPTER][,memory=SIZE]: what runs the models
 //! memory = "4GB"                      # for the keys and values of all answers and checks at once
 //! password_file = "password"          # the wallet's
+//! prune = 5000                        # keep so many blocks below the tip; all when absent
 //! ```
 //!
 //! Paths in the file are relative to the file. A key that does not exist is an error that names it.
@@ -21,6 +22,7 @@ use crate::compute::Memory;
 use crate::data_dir::{DataDir, DataDirError};
 use crate::engines::EngineChoice;
 use crate::network::{AddressError, Multiaddr, parse_address};
+use camelid_core::block::NetworkParams;
 use camelid_core::keys::{Address, AddressError as CoinAddressError};
 use camelid_core::units::{Amount, Network};
 use serde::Deserialize;
@@ -96,6 +98,8 @@ pub struct NodeConfig {
     pub exposure_limit: Amount,
     /// How to cheat.
     pub cheat: Option<Cheat>,
+    /// How many blocks below the tip keep their bodies; all when `None`.
+    pub prune: Option<u32>,
 }
 
 /// What the command line says; `None` and empty where it says nothing.
@@ -129,6 +133,8 @@ pub struct Overrides {
     pub password_file: Option<PathBuf>,
     /// How to cheat.
     pub cheat: Option<Cheat>,
+    /// How many blocks below the tip keep their bodies.
+    pub prune: Option<u32>,
 }
 
 /// Why a configuration is no good.
@@ -195,6 +201,7 @@ struct File {
     password_file: Option<PathBuf>,
     price: Option<String>,
     exposure_limit: Option<String>,
+    prune: Option<u32>,
 }
 
 /// A thousandth of a coin for 1,000 tokens: until there is a market, little, and over a move's fee.
@@ -303,6 +310,12 @@ impl NodeConfig {
             let reason = format!("{max_peers} is out of range: expected 1 to 1000");
             return Err(ConfigError::Value { key: "max_peers", reason });
         }
+        let prune = line.prune.or(file.prune);
+        let least = NetworkParams::of(network).max_reorganisation;
+        if let Some(found) = prune.filter(|blocks| *blocks < least) {
+            let reason = format!("{found} is too few blocks: expected at least {least}, as deep as reorganisations go");
+            return Err(ConfigError::Value { key: "prune", reason });
+        }
         Ok(NodeConfig {
             network,
             listen: value("listen", addresses(listen))?,
@@ -319,6 +332,7 @@ impl NodeConfig {
             price: coins("price", file.price, USUAL_PRICE)?,
             exposure_limit: coins("exposure_limit", file.exposure_limit, USUAL_EXPOSURE)?,
             cheat: line.cheat,
+            prune,
             data_dir,
         })
     }
@@ -351,12 +365,13 @@ mod tests {
     fn the_command_line_is_put_over_the_file() {
         let text = "listen = ['127.0.0.1:1', '127.0.0.1:2']\npeers = ['127.0.0.1:3']\nmine = true\nmax_peers = 7\n\
                     api = '127.0.0.1:4'\ncompute = ['a', 'models/b']\npassword_file = 'secret'\nmining_threads = 2\n\
-                    engine = 'reference'\nmemory = '5MB'\n";
+                    engine = 'reference'\nmemory = '5MB'\nprune = 5000\n";
         let (dir, config) = load(text, |_| ());
         let config = config.unwrap();
         assert_eq!((config.listen.len(), config.mine, config.max_peers, config.mining_threads), (2, true, 7, Some(2)));
         assert_eq!((config.engine, config.memory), (EngineChoice::Reference, Some(Memory(5_000_000))));
         assert_eq!(config.password_file.unwrap(), dir.path().join("secret"));
+        assert_eq!(config.prune, Some(5000));
         assert_eq!(config.compute, ["a".to_string(), dir.path().join("models/b").display().to_string()]);
         let (_dir, config) = load(text, |line| {
             line.listen = vec!["none".into()];
@@ -365,9 +380,10 @@ mod tests {
             line.mining_threads = Some(0);
             line.compute = vec!["c".into()];
             line.engine = Some(EngineChoice::Cpu);
+            line.prune = Some(1440);
         });
         let config = config.unwrap();
-        assert_eq!(config.engine, EngineChoice::Cpu);
+        assert_eq!((config.engine, config.prune), (EngineChoice::Cpu, Some(1440)));
         assert_eq!((config.listen.len(), config.peers.len(), config.compute.len()), (0, 2, 3));
         assert_eq!((config.api.port(), config.mining_threads), (5, None));
     }
@@ -391,6 +407,7 @@ mod tests {
             ("max_peers = 0", "max_peers: 0 is out of range"),
             ("mine_to = 'x1'", "mine_to: "),
             ("price = '1e3'", "price: `1e3` is no amount"),
+            ("prune = 1439", "prune: 1439 is too few blocks: expected at least 1440"),
         ];
         for (text, expected) in cases {
             let (_dir, config) = load(text, |line| line.network = Some(Network::Dev));

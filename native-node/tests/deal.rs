@@ -93,6 +93,7 @@ async fn a_prompt_is_paid_answered_and_checked() {
         stake_units: None,
         verify: Verify::Full,
         cheat: None,
+        prune: None,
     };
     let view = until("an offer of service", async || client.submit(job.clone()).await.ok()).await;
     let view = ended(&client, &view.id).await;

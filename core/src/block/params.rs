@@ -37,6 +37,9 @@ pub struct NetworkParams {
     pub genesis_time: Timestamp,
     /// The nonce with which the genesis block reaches `pow_limit`.
     pub genesis_nonce: u32,
+    /// Blocks on top of one that make it final for a node that has them: it changes to no chain that leaves its own
+    /// further down. A node's rule, never consensus.
+    pub max_reorganisation: u32,
     /// Seconds that our own miner waits after the tip's time before it works on the next block. Never consensus.
     pub miner_gap: u32,
     /// The numbers of contracts.
@@ -66,6 +69,9 @@ const MAIN: NetworkParams = NetworkParams {
     // 2026-11-22 00:00 UTC.
     genesis_time: Timestamp(1_795_305_600),
     genesis_nonce: 185_252_709,
+    // Two days: longer than networks are cut in two without anybody's notice, and short enough that headers of forks from
+    // far below cost a flooder today's difficulty.
+    max_reorganisation: 1_440,
     miner_gap: 0,
     contract: ContractParams::DEFAULT,
 };

@@ -354,6 +354,29 @@ pub enum ChainError<E> {
         /// The store's.
         found: BlockHash,
     },
+    /// The body of a block is asked for that was pruned.
+    #[error("block {hash} at height {height} was pruned: this node keeps bodies from height {first} on")]
+    Pruned {
+        /// The block.
+        hash: BlockHash,
+        /// Its height.
+        height: Height,
+        /// The lowest height whose body is here.
+        first: Height,
+    },
+    /// A chain leaves ours below the lowest block whose undo data is here.
+    #[error(
+        "block {hash} at height {height} belongs to a chain that leaves ours below height {first}, where blocks are pruned: if it \
+         is the right chain, stop the node, delete the chain data and start again, with a larger --prune or none"
+    )]
+    TooDeep {
+        /// The block or header.
+        hash: BlockHash,
+        /// Its height.
+        height: Height,
+        /// The lowest height whose body is here.
+        first: Height,
+    },
     /// The store lacks what it must have.
     #[error(
         "the store is damaged: {what} of block {hash} is missing or wrong; delete the chain data and synchronise again"

@@ -5,6 +5,7 @@ use super::connect::{connect_block, disconnect_block};
 use super::header_rules::{self, check_header, check_in_context, genesis_entry};
 use super::orphans::Orphans;
 use super::overlay::Overlay;
+use super::prune;
 use super::scripts::{ScriptRunner, one_by_one};
 use super::transaction_rules::NextBlock;
 use super::{Batch, BlockError, BlockStatus, ChainError, CheckError, HeaderEntry, Store, TransactionLocation, Undo};
@@ -180,7 +181,7 @@ impl<S: Store> Chain<S> {
         self.store.block(hash).map_err(ChainError::Store)
     }
 
-    /// The best chain's block at a height.
+    /// The best chain's block at a height. An error where it was pruned.
     pub fn block_at(&self, height: Height) -> ResultOf<Option<ChainBlock>, S> {
         match self.hash_at(height)? {
             Some(hash) => Ok(Some(ChainBlock { height, hash, block: Overlay::new(&self.store).block(&hash)? })),
@@ -212,12 +213,17 @@ impl<S: Store> Chain<S> {
     pub fn accept_headers(&mut self, headers: &[Header], now: Timestamp) -> ResultOf<usize, S> {
         let mut overlay = Overlay::new(&self.store);
         let before = overlay.header(&best_header(&self.store, &self.tip)?)?;
+        let first = self.first_body()?;
         let mut best = before.clone();
         let (mut new, mut result) = (0, Ok(()));
         for header in headers {
             let hash = header.hash();
             match entry_for(&overlay, header, hash, self.params, now) {
                 Ok(Found { entry, known }) => {
+                    if !known && prune::leaves_below(&overlay, &entry, first)? {
+                        result = Err(ChainError::TooDeep { hash, height: entry.height, first });
+                        break;
+                    }
                     if !known {
                         new += 1;
                         overlay.batch.headers.insert(hash, entry.clone());
@@ -276,7 +282,9 @@ impl<S: Store> Chain<S> {
                         self.orphans.drop_descendants(hash);
                     }
                     Err(ChainError::Header { hash, error }) => accepted.rejected.push((hash, error.into())),
-                    Err(ChainError::KnownInvalid { .. }) => self.orphans.drop_descendants(hash),
+                    Err(ChainError::KnownInvalid { .. } | ChainError::TooDeep { .. }) => {
+                        self.orphans.drop_descendants(hash);
+                    }
                     Err(error) => return Err(error),
                 }
             }
@@ -295,7 +303,12 @@ impl<S: Store> Chain<S> {
         match parent {
             Some(parent) if parent.status == BlockStatus::Invalid => Err(ChainError::KnownInvalid { hash }),
             Some(parent) if parent.has_body() => {
-                let found = entry_for(&Overlay::new(&self.store), &block.header, hash, self.params, now)?;
+                let overlay = Overlay::new(&self.store);
+                let found = entry_for(&overlay, &block.header, hash, self.params, now)?;
+                let (height, first) = (found.entry.height, self.first_body()?);
+                if prune::leaves_below(&overlay, &found.entry, first)? {
+                    return Err(ChainError::TooDeep { hash, height, first });
+                }
                 self.store_block(hash, block, HeaderEntry { status: BlockStatus::Stored, ..found.entry })
             }
             _ => {
@@ -336,6 +349,10 @@ impl<S: Store> Chain<S> {
                 let hash = path.first().copied().unwrap_or(hash);
                 Err(ChainError::Block { hash, error })
             }
+            // A chain that was known before the block where it leaves ours was pruned.
+            Err(Failed::Other(ChainError::Pruned { first, .. })) => {
+                Err(ChainError::TooDeep { hash, height: entry.height, first })
+            }
             Err(Failed::Other(error)) => Err(error),
         }
     }
@@ -368,7 +385,7 @@ fn block_error<E>(hash: BlockHash, error: BlockError) -> ChainError<E> {
 }
 
 /// Whether the chain that ends with `a` counts more than the one that ends with `b`.
-fn is_better(a: &HeaderEntry, b: &HeaderEntry) -> bool {
+pub(super) fn is_better(a: &HeaderEntry, b: &HeaderEntry) -> bool {
     let number = |entry: &HeaderEntry| U256::from_le_slice(&entry.hash().0);
     a.work > b.work || (a.work == b.work && number(a) < number(b))
 }
@@ -414,16 +431,25 @@ fn entry_for<S: Store>(
         return Err(ChainError::KnownInvalid { hash });
     }
     check_in_context(header, &parent, params, now).map_err(wrong)?;
+    let times = times_to(&parent, params, |hash| overlay.header(hash))?;
+    Ok(Found { entry: header_rules::entry(*header, &parent, &times, params), known: false })
+}
+
+/// The times of a header and of those before it that count for the median of the next one, the newest first.
+pub(super) fn times_to<E>(
+    last: &HeaderEntry,
+    params: &NetworkParams,
+    header: impl Fn(&BlockHash) -> Result<HeaderEntry, E>,
+) -> Result<Vec<Timestamp>, E> {
     let mut times = Vec::with_capacity(params.median_time_span);
-    let mut at = parent.clone();
+    let mut at = last.clone();
     loop {
         times.push(at.header.time);
         if times.len() >= params.median_time_span || at.height == Height(0) {
-            break;
+            return Ok(times);
         }
-        at = overlay.header(&at.header.previous)?;
+        at = header(&at.header.previous)?;
     }
-    Ok(Found { entry: header_rules::entry(*header, &parent, &times, params), known: false })
 }
 
 enum Failed<E> {

@@ -10,6 +10,9 @@ mod messages;
 mod mining;
 mod models;
 mod payments;
+mod pool_file;
+mod pools;
+mod prune;
 mod route;
 mod submit;
 mod sync;
@@ -37,7 +40,7 @@ use camelid_core::encode::DecodeError;
 use camelid_core::hash::{Hash32, JobId, Txid};
 use camelid_core::job::PeerAddress;
 use camelid_core::keys::{DerivationError, Mnemonic};
-use camelid_core::message::{ChainStatus, Envelope, peer_address};
+use camelid_core::message::{ChainStatus, peer_address};
 use camelid_core::model::{EngineError, Package};
 use camelid_core::pool::{JobPool, PoolLimits, ServiceBook, TransactionPool};
 use camelid_core::units::{Height, Timestamp};
@@ -199,7 +202,8 @@ pub struct Node {
     /// Addressed messages seen lately, oldest first: none is handled or forwarded twice.
     seen: (BTreeSet<Hash32>, VecDeque<Hash32>),
     /// The messages behind what the pools hold, to be given to neighbours that join later.
-    pool_messages: BTreeMap<messages::About, Envelope>,
+    pool_messages: BTreeMap<messages::About, messages::Kept>,
+    pool_keeper: pools::Keeper,
     miner: mining::Miner,
     internal: mpsc::UnboundedSender<Internal>,
     sequence: u64,
@@ -322,6 +326,7 @@ pub async fn start(
         peers: BTreeMap::new(),
         seen: Default::default(),
         pool_messages: BTreeMap::new(),
+        pool_keeper: pools::Keeper::new(),
         miner,
         internal,
         // Microseconds: higher after every restart.
@@ -335,6 +340,8 @@ pub async fn start(
     };
     node.load_deals()?;
     node.scan_wallet()?;
+    node.warn_of_pruned()?;
+    node.load_pools()?;
     node.load_own_transactions()?;
     let (calls, call_queue) = mpsc::channel(64);
     let (stop, stop_asked) = mpsc::channel(1);
@@ -366,19 +373,24 @@ impl Node {
     ) -> Result<(), NodeError> {
         let mut tick = tokio::time::interval(Duration::from_millis(200));
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
+        let mut go_on = Ok(());
+        while go_on.is_ok() {
+            go_on = tokio::select! {
                 biased;
                 _ = stop.recv() => break,
-                Some(report) = reports.recv() => self.on_internal(report)?,
-                Some(call) = calls.recv() => call(&mut self),
-                Some(event) = events.recv() => self.on_network(event)?,
-                _ = tick.tick() => self.on_tick()?,
-            }
+                Some(report) = reports.recv() => self.on_internal(report),
+                Some(call) = calls.recv() => {
+                    call(&mut self);
+                    Ok(())
+                }
+                Some(event) = events.recv() => self.on_network(event),
+                _ = tick.tick() => self.on_tick(),
+            };
         }
         self.miner.stop();
+        self.save_pools_for_good().await;
         self.network.shutdown().await;
-        Ok(())
+        go_on
     }
 
     fn on_internal(&mut self, report: Internal) -> Result<(), NodeError> {
@@ -405,6 +417,8 @@ impl Node {
         self.poll_peers();
         self.offer_service();
         self.take_jobs()?;
+        self.keep_pools()?;
+        self.prune()?;
         if self.last_step.elapsed() >= STEP_EVERY {
             self.step_deals();
         }

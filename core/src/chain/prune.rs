@@ -1,0 +1,69 @@
+//! Pruning: bodies and undo data far below the tip go; headers, filters and coins stay.
+//!
+//! What goes: the bodies of all chains below a height, undo data, and the best chain's transactions in the index, which would
+//! point at nothing. What a pruned chain cannot do: change over to a chain that leaves it below that height, and show or prove
+//! what stood there. `docs/decisions/pruning.md` says why.
+
+use super::overlay::Overlay;
+use super::{Batch, Chain, ChainError, HeaderEntry, Store};
+use crate::block::Block;
+use crate::units::Height;
+
+type ResultOf<T, S> = Result<T, ChainError<<S as Store>::Error>>;
+
+impl<S: Store> Chain<S> {
+    /// The lowest height from which on the bodies of the best chain are here: 0 when none was pruned.
+    pub fn first_body(&self) -> ResultOf<Height, S> {
+        self.store.first_body().map_err(ChainError::Store)
+    }
+
+    /// Whether a block is on the best chain, or was stored beside it, and its body has been pruned.
+    pub fn is_pruned(&self, entry: &HeaderEntry) -> ResultOf<bool, S> {
+        Ok(entry.has_body()
+            && entry.height < self.first_body()?
+            && self.store.block(&entry.hash()).map_err(ChainError::Store)?.is_none())
+    }
+
+    /// Deletes the bodies and undo data of blocks below `height`, at most `limit` of them, in one commit: the lowest first.
+    /// As many below the tip as a reorganisation may take back stay in any case. `see` is shown each block of the best chain before it goes. Gives
+    /// how many went: fewer than `limit` when there are no more.
+    pub fn prune(&mut self, height: Height, limit: usize, mut see: impl FnMut(&Block)) -> ResultOf<usize, S> {
+        let most = Height(self.tip.height.0.saturating_sub(self.params.max_reorganisation));
+        let (height, before) = (height.min(most), self.first_body()?);
+        let bodies = self.store.bodies_below(height, limit).map_err(ChainError::Store)?;
+        // With all below gone `height` is the first; else what is left may stand as low as the last of these.
+        let reached = match bodies.last() {
+            Some((last, _)) if bodies.len() >= limit => last.next(),
+            _ => height,
+        };
+        if reached <= before && bodies.is_empty() {
+            return Ok(0);
+        }
+        let mut batch = Batch { first_body: Some(reached.max(before)), ..Batch::default() };
+        let overlay = Overlay::new(&self.store);
+        for (at, hash) in &bodies {
+            if self.hash_at(*at)? == Some(*hash) {
+                let block = overlay.block(hash)?;
+                batch.transactions.extend(block.transactions.iter().map(|tx| (tx.txid(), None)));
+                see(&block);
+            }
+            batch.pruned.insert(*hash);
+        }
+        self.store.commit(batch).map_err(ChainError::Store)?;
+        Ok(bodies.len())
+    }
+}
+
+/// Whether a chain whose next block `entry` is leaves the best chain where its undo data is gone. `first` is the lowest height
+/// whose undo data is here.
+pub(super) fn leaves_below<S: Store>(
+    overlay: &Overlay<'_, S>,
+    entry: &HeaderEntry,
+    first: Height,
+) -> ResultOf<bool, S> {
+    if first == Height(0) || entry.height > first {
+        // Higher up its parent has passed this check, or was known before.
+        return Ok(false);
+    }
+    Ok(entry.height < first || overlay.hash_at(Height(first.0.saturating_sub(1)))? != Some(entry.header.previous))
+}
