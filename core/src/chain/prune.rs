@@ -24,12 +24,12 @@ impl<S: Store> Chain<S> {
             && self.store.block(&entry.hash()).map_err(ChainError::Store)?.is_none())
     }
 
-    /// Deletes the bodies and undo data of blocks below `height`, at most `limit` of them, in one commit: the lowest first.
-    /// As many below the tip as a reorganisation may take back stay in any case. `see` is shown each block of the best chain before it goes. Gives
-    /// how many went: fewer than `limit` when there are no more.
+    /// Deletes the bodies and undo data of blocks below `height`, at most `limit` (and at least one) of them, in one commit: the
+    /// lowest first. As many below the tip as a reorganisation may take back stay in any case. `see` is shown each block of the
+    /// best chain before it goes. Gives how many went: fewer than `limit` when there are no more.
     pub fn prune(&mut self, height: Height, limit: usize, mut see: impl FnMut(&Block)) -> ResultOf<usize, S> {
         let most = Height(self.tip.height.0.saturating_sub(self.params.max_reorganisation));
-        let (height, before) = (height.min(most), self.first_body()?);
+        let (height, before, limit) = (height.min(most), self.first_body()?, limit.max(1));
         let bodies = self.store.bodies_below(height, limit).map_err(ChainError::Store)?;
         // With all below gone `height` is the first; else what is left may stand as low as the last of these.
         let reached = match bodies.last() {
