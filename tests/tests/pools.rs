@@ -110,7 +110,7 @@ async fn pools(node: &NodeProcess) -> Result<Vec<Envelope>> {
 async fn offered_jobs_outlive_a_stop() -> Result<()> {
     let package = random_package(7)?;
     let mut cluster = Cluster::start(Some(&package)).await?;
-    cluster.fund(1, 10).await?;
+    cluster.fund(2, 10).await?;
     cluster.miner.keep_address().await?;
     // Somebody who serves is known, and gone.
     let first = cluster.submit(&job(&cluster.model, "the first one", 4, COIN / 10)).await?;

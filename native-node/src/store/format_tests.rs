@@ -172,8 +172,10 @@ fn a_row_lost_or_altered_in_any_table_is_found() {
     type Harm<'a> = (Table, Box<dyn Fn(&redb::WriteTransaction) + 'a>);
     let mut harms: Vec<Harm<'_>> = Vec::new();
     for (table, rows, key) in by_hash {
-        harms
-            .push((table, Box::new(move |t| drop(t.open_table(rows).unwrap().remove(&key).unwrap().unwrap().value()))));
+        let lose = move |t: &redb::WriteTransaction| {
+            assert!(t.open_table(rows).unwrap().remove(&key).unwrap().is_some());
+        };
+        harms.push((table, Box::new(lose)));
         harms.push((
             table,
             Box::new(move |t| {
@@ -199,9 +201,9 @@ fn a_row_lost_or_altered_in_any_table_is_found() {
             Table::Heights,
             Box::new(move |t| {
                 let mut rows = t.open_table(HEIGHTS).unwrap();
-                let value = alter(rows.remove(8).unwrap().unwrap().value());
+                let value = alter(rows.remove(8u32).unwrap().unwrap().value());
                 if altered {
-                    rows.insert(8, value.as_slice()).unwrap();
+                    rows.insert(8u32, value.as_slice()).unwrap();
                 }
             }),
         ));
@@ -209,7 +211,7 @@ fn a_row_lost_or_altered_in_any_table_is_found() {
             Table::Bodies,
             Box::new(move |t| {
                 let mut rows = t.open_table(BODIES).unwrap();
-                drop(rows.remove(&body).unwrap().unwrap());
+                assert!(rows.remove(&body).unwrap().is_some());
                 if altered {
                     rows.insert(&body_key(Height(9), &hash), [].as_slice()).unwrap();
                 }
@@ -219,7 +221,7 @@ fn a_row_lost_or_altered_in_any_table_is_found() {
             Table::Meta,
             Box::new(move |t| {
                 let mut rows = t.open_table(META).unwrap();
-                let value = if altered { [9; 33].as_slice() } else { &[9; 32] };
+                let value: &[u8] = if altered { &[9; 33] } else { &[9; 32] };
                 rows.insert(BEST_HEADER_KEY, value).unwrap();
             }),
         ));
@@ -253,7 +255,9 @@ fn a_file_altered_from_outside_is_refused_or_right() {
     let mut refused = 0;
     for n in 0..60usize {
         let mut bytes = whole.clone();
-        let at = (n * n * 7919 + n * 104_729) % if n % 2 == 0 { whole.len() } else { 64 * 1024 };
+        // Half of them near the beginning, where the pages of a small chain are.
+        let end = if n % 2 == 0 { whole.len() } else { whole.len().min(64 * 1024) };
+        let at = (n * n * 7919 + n * 104_729) % end;
         bytes[at] ^= 1 << (n % 8);
         std::fs::write(&path, &bytes).unwrap();
         match RedbStore::open_checked(directory.path(), Network::Dev) {
