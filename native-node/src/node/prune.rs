@@ -3,6 +3,7 @@
 
 use super::journal::Shelf;
 use super::{Node, NodeError, OpenWallet, WalletError};
+use camelid_core::chain::Store;
 use camelid_core::filter::key_after;
 use camelid_core::hash::{BlockHash, KeyHash};
 use camelid_core::script::templates;
