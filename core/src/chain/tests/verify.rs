@@ -103,7 +103,7 @@ fn damage_in_any_table_is_found_and_named() {
         ("a side height", &[Headers], &|s| s.headers.get_mut(&left).unwrap().height.0 += 20),
         ("a median", &[Headers], &|s| s.headers.get_mut(&low).unwrap().median_time_past.0 += 1),
         ("a start time", &[Headers], &|s| s.headers.get_mut(&high).unwrap().start_time.0 += 1),
-        ("a work", &[Headers], &|s| s.headers.get_mut(&high).unwrap().work = Default::default()),
+        ("a work", &[Headers], &|s| s.headers.get_mut(&high).unwrap().work = crate::block::Work::ZERO),
         ("a status", &[Headers], &|s| s.headers.get_mut(&high).unwrap().status = BlockStatus::Stored),
         ("a side status up", &[Headers, Undo, Filters], &|s| {
             s.headers.get_mut(&stored).unwrap().status = BlockStatus::Valid;
