@@ -294,5 +294,5 @@ fn a_pruned_file_knows_so_when_it_is_opened_again() {
     let block = next_block(&disk, 0, true);
     disk.accept_block(block, LATE).unwrap();
     let report = checked(disk.store()).unwrap();
-    assert_eq!((report.first_body, report.connected), (Height(9), u64::from(KEPT) + 4));
+    assert_eq!((report.first_body, report.connected), (Height(9), u64::from(KEPT) + 5));
 }

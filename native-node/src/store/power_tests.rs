@@ -257,7 +257,7 @@ fn a_power_cut_loses_at_most_what_was_not_acknowledged() {
         let mut dice = Dice(seed);
         let disk = Disk::holding(bytes.clone());
         let mut chain = Chain::open(store_on(&disk), params).unwrap();
-        disk.cut_after(dice.roll(900));
+        disk.cut_after(dice.roll(450));
         let said = work(&mut chain, &next, &mut dice);
         cut_short += u64::from(!disk.has_power());
         // Without power nothing more is written, whatever the node would like to.

@@ -184,7 +184,7 @@ fn damage_in_a_pruned_store_is_found_as_far_as_it_can_be() {
     let at = |height| store.heights[&Height(height)];
     let block = |hash: &BlockHash| store.blocks[hash].clone();
     let (low, high) = (at(15), at(60));
-    let made = block(&high).transactions[0].outpoint(0);
+    let made = *store.coins.iter().find(|(_, coin)| coin.height >= Height(30)).unwrap().0;
     // It spends a coin that a block made whose body is here.
     let spends = |h: &BlockHash| store.undo[h].spent.first().is_some_and(|coin| coin.height >= Height(30));
     let spending = (31..LENGTH).map(at).find(spends).unwrap();

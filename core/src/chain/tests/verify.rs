@@ -153,7 +153,9 @@ fn damage_in_any_table_is_found_and_named() {
         ("a filter's bits", &[Filters], &|s| drop(s.filters.insert(low, Filter::from_raw(vec![0])))),
         ("a side filter's bits", &[Filters], &|s| drop(s.filters.insert(left, Filter::from_raw(vec![0])))),
         ("a filter of no block", &[Filters], &|s| drop(s.filters.insert(nowhere, Filter::from_raw(vec![0])))),
-        ("a filter header gone", &[FilterEntries], &|s| drop(s.filter_entries.remove(&low))),
+        ("a filter header gone", &[FilterEntries], &|s| {
+            s.filter_entries.remove(&low);
+        }),
         ("a filter header", &[FilterEntries], &|s| s.filter_entries.get_mut(&low).unwrap().header.0[0] ^= 1),
         ("a filter hash", &[FilterEntries], &|s| s.filter_entries.get_mut(&low).unwrap().hash = FilterHash([1; 32])),
         ("a filter header of no block", &[FilterEntries], &|s| {
@@ -168,11 +170,21 @@ fn damage_in_any_table_is_found_and_named() {
             let copy = s.coins[&coin].clone();
             s.coins.insert(OutPoint { index: 99, ..coin }, copy);
         }),
-        ("a height gone", &[Heights], &|s| drop(s.heights.remove(&Height(5)))),
-        ("a height's block", &[Heights], &|s| drop(s.heights.insert(Height(12), left))),
-        ("a height above the tip", &[Heights], &|s| drop(s.heights.insert(Height(17), low))),
-        ("the genesis height", &[Heights], &|s| drop(s.heights.insert(Height(0), low))),
-        ("a transaction gone", &[Transactions], &|s| drop(s.transactions.remove(&paid.txid()))),
+        ("a height gone", &[Heights], &|s| {
+            s.heights.remove(&Height(5));
+        }),
+        ("a height's block", &[Heights], &|s| {
+            s.heights.insert(Height(12), left);
+        }),
+        ("a height above the tip", &[Heights], &|s| {
+            s.heights.insert(Height(17), low);
+        }),
+        ("the genesis height", &[Heights], &|s| {
+            s.heights.insert(Height(0), low);
+        }),
+        ("a transaction gone", &[Transactions], &|s| {
+            s.transactions.remove(&paid.txid());
+        }),
         ("a transaction's index", &[Transactions], &|s| s.transactions.get_mut(&paid.txid()).unwrap().index = 0),
         ("a transaction's block", &[Transactions], &|s| s.transactions.get_mut(&paid.txid()).unwrap().block = low),
         ("a transaction from nowhere", &[Transactions], &|s| {
@@ -187,7 +199,7 @@ fn damage_in_any_table_is_found_and_named() {
         ("a best header that is none", &[Meta], &|s| s.best_header = Some(nowhere)),
         ("a best header below the tip", &[Meta], &|s| s.best_header = Some(high)),
         ("a first body above the tip", &[Meta], &|s| s.first_body = Height(17)),
-        ("bodies said to be pruned", &[Undo], &|s| s.first_body = Height(4)),
+        ("bodies said to be pruned", &[Blocks], &|s| s.first_body = Height(4)),
     ];
     for (what, tables, harm) in harms {
         let mut harmed = store.clone();
