@@ -154,7 +154,7 @@ impl Load {
             let view: TransactionView = node.get(&path).await.with_context(|| format!("payment {txid} is lost"))?;
             buried.extend(view.block.filter(|b| b.confirmations > BURIED).map(|_| txid.clone()));
         }
-        buried.iter().for_each(|txid| drop(said.payments.remove(txid)));
+        said.payments.retain(|txid| !buried.contains(txid));
         for (id, statuses) in &said.jobs {
             let view: JobView =
                 node.get(&format!("/v1/jobs/{id}")).await.with_context(|| format!("job {id} is lost"))?;

@@ -11,6 +11,7 @@ use camelid_node::api::types::{AddressView, ChainInfo, HistoryEntry, Status, Wal
 use camelid_tests::NodeProcess;
 use camelid_tests::peer::{TestPeer, grow, honest, new_chain, next_block};
 use serde_json::Value;
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -118,8 +119,7 @@ async fn a_pruned_node_follows_finds_its_coins_and_says_what_it_lacks() -> Resul
     let mut again = NodeProcess::new("node", dir.path(), &["--listen", "127.0.0.1:0"]);
     again.spawn()?;
     again.ready().await?;
-    let mut chain = new_chain()?;
-    std::mem::swap(&mut chain, &mut peer.chain.lock().map_err(|_| anyhow::anyhow!("poisoned"))?);
+    let mut chain = peer.chain.lock().unwrap_or_else(PoisonError::into_inner).clone();
     chain.accept_block(next.clone(), next.header.time)?;
     let _peer = TestPeer::connect(&again.address().await?, chain, Box::new(honest)).await?;
     let info = until("the next block", async || {

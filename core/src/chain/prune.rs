@@ -24,22 +24,24 @@ impl<S: Store> Chain<S> {
             && self.store.block(&entry.hash()).map_err(ChainError::Store)?.is_none())
     }
 
-    /// Deletes the bodies and undo data of blocks below `height`, at most `limit` (and at least one) of them, in one commit: the
-    /// lowest first. As many below the tip as a reorganisation may take back stay in any case. `see` is shown each block of the
-    /// best chain before it goes. Gives how many went: fewer than `limit` when there are no more.
+    /// Deletes the bodies and undo data of blocks below `height` in one commit: the lowest `limit` of them, and what else stands
+    /// as high as the last. As many below the tip as a reorganisation may take back stay in any case. `see` is shown each
+    /// block of the best chain before it goes. Gives how many went: fewer than `limit` when there are no more.
     pub fn prune(&mut self, height: Height, limit: usize, mut see: impl FnMut(&Block)) -> ResultOf<usize, S> {
         let most = Height(self.tip.height.0.saturating_sub(self.params.max_reorganisation));
-        let (height, before, limit) = (height.min(most), self.first_body()?, limit.max(1));
-        let bodies = self.store.bodies_below(height, limit).map_err(ChainError::Store)?;
-        // With all below gone `height` is the first; else what is left may stand as low as the last of these.
-        let reached = match bodies.last() {
-            Some((last, _)) if bodies.len() >= limit => last.next(),
-            _ => height,
-        };
-        if reached <= before && bodies.is_empty() {
+        let (mut first, limit) = (height.min(most), limit.max(1));
+        if first <= self.first_body()? {
             return Ok(0);
         }
-        let mut batch = Batch { first_body: Some(reached.max(before)), ..Batch::default() };
+        let mut bodies = self.store.bodies_below(first, limit).map_err(ChainError::Store)?;
+        if let Some((last, _)) = bodies.last()
+            && bodies.len() >= limit
+        {
+            // No step ends between two blocks of one height.
+            first = last.next();
+            bodies = self.store.bodies_below(first, usize::MAX).map_err(ChainError::Store)?;
+        }
+        let mut batch = Batch { first_body: Some(first), ..Batch::default() };
         let overlay = Overlay::new(&self.store);
         for (at, hash) in &bodies {
             if self.hash_at(*at)? == Some(*hash) {

@@ -41,8 +41,7 @@ impl<S: Inspect> Check<'_, S> {
         let entry = read(self.store.header(hash), || at_block(Table::Headers, hash, None))?;
         let Some(entry) = entry else { return Err(at_block(table, hash, None).is(Problem::Unexpected)) };
         let place = || at_block(table, hash, Some(entry.height));
-        // A step of pruning may end between two blocks of one height.
-        let kept = entry.height.next() >= self.report.first_body;
+        let kept = entry.height >= self.report.first_body;
         let allowed = match table {
             Table::Blocks => entry.status != BlockStatus::Header && kept,
             Table::Undo => entry.status == BlockStatus::Valid && kept,
@@ -137,7 +136,7 @@ impl<S: Inspect> Check<'_, S> {
         let entry = read(self.store.header(hash), || at_block(Table::Headers, hash, None))?;
         let entry = entry.filter(|entry| entry.height == height).ok_or_else(|| place().is(Problem::Unexpected))?;
         // Connecting reads the others.
-        let here = (self.on_best_chain(hash, &entry)? && height >= self.report.first_body)
+        let here = self.on_best_chain(hash, &entry)?
             || read(self.store.block(hash), || at_block(Table::Blocks, hash, Some(height)))?.is_some();
         if here { Ok(()) } else { Err(place().is(Problem::Unexpected)) }
     }
