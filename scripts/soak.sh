@@ -9,3 +9,6 @@ soak() {
 }
 export CAMELID_SIM_SEEDS="${CAMELID_SIM_SEEDS:-1000}"
 soak "simulator: $CAMELID_SIM_SEEDS seeds" --test simulator
+export CAMELID_KILLS="${CAMELID_KILLS:-1000}" CAMELID_POWER_CUTS="${CAMELID_POWER_CUTS:-20000}"
+soak "processes killed $CAMELID_KILLS times" --test kill
+soak "the power cut $CAMELID_POWER_CUTS times" --lib power_cut

@@ -16,6 +16,7 @@
 //! engine = "auto"                     # auto, cpu, reference, wgpu[:ADAPTER][,memory=SIZE]: what runs the models
 //! memory = "4GB"                      # for the keys and values of all answers and checks at once
 //! password_file = "password"          # the wallet's
+//! prune = 5000                        # keep so many blocks below the tip; all when absent
 //! ```
 //!
 //! Paths in the file are relative to the file. A key that does not exist is an error that names it.
@@ -24,6 +25,7 @@ use crate::compute::Memory;
 use crate::data_dir::{DataDir, DataDirError};
 use crate::engines::EngineChoice;
 use crate::network::{AddressError, Limits, Multiaddr, parse_address};
+use camelid_core::block::NetworkParams;
 use camelid_core::chain::Checkpoints;
 use camelid_core::hash::BlockHash;
 use camelid_core::keys::{Address, AddressError as CoinAddressError};
@@ -107,6 +109,8 @@ pub struct NodeConfig {
     pub exposure_limit: Amount,
     /// How to cheat.
     pub cheat: Option<Cheat>,
+    /// How many blocks below the tip keep their bodies; all when `None`.
+    pub prune: Option<u32>,
 }
 
 /// What the command line says; `None` and empty where it says nothing.
@@ -142,6 +146,8 @@ pub struct Overrides {
     pub password_file: Option<PathBuf>,
     /// How to cheat.
     pub cheat: Option<Cheat>,
+    /// How many blocks below the tip keep their bodies.
+    pub prune: Option<u32>,
 }
 
 /// Why a configuration is no good.
@@ -213,6 +219,7 @@ struct File {
     password_file: Option<PathBuf>,
     price: Option<String>,
     exposure_limit: Option<String>,
+    prune: Option<u32>,
 }
 
 /// A thousandth of a coin for 1,000 tokens: until there is a market, little, and over a move's fee.
@@ -337,6 +344,12 @@ impl NodeConfig {
             let reason = format!("{outbound} is out of range: expected 0 to {MOST_OUTBOUND}");
             return Err(ConfigError::Value { key: "outbound", reason });
         }
+        let prune = line.prune.or(file.prune);
+        let least = NetworkParams::of(network).max_reorganisation;
+        if let Some(found) = prune.filter(|blocks| *blocks < least) {
+            let reason = format!("{found} is too few blocks: expected at least {least}, as deep as reorganisations go");
+            return Err(ConfigError::Value { key: "prune", reason });
+        }
         Ok(NodeConfig {
             network,
             listen: value("listen", addresses(listen))?,
@@ -356,6 +369,7 @@ impl NodeConfig {
             price: coins("price", file.price, USUAL_PRICE)?,
             exposure_limit: coins("exposure_limit", file.exposure_limit, USUAL_EXPOSURE)?,
             cheat: line.cheat,
+            prune,
             data_dir,
         })
     }
@@ -390,7 +404,7 @@ mod tests {
         let text = "listen = ['127.0.0.1:1', '127.0.0.1:2']\npeers = ['127.0.0.1:3']\nmine = true\nmax_peers = 7\n\
                     outbound = 3\nseeds = ['127.0.0.1:6']\n\
                     api = '127.0.0.1:4'\ncompute = ['a', 'models/b']\npassword_file = 'secret'\nmining_threads = 2\n\
-                    engine = 'reference'\nmemory = '5MB'\n\
+                    engine = 'reference'\nmemory = '5MB'\nprune = 5000\n\
                     checkpoints = ['7:00000000000000000000000000000000000000000000000000000000000000ab']\n";
         let (dir, config) = load(text, |_| ());
         let config = config.unwrap();
@@ -399,6 +413,7 @@ mod tests {
         assert_eq!((config.engine, config.memory), (EngineChoice::Reference, Some(Memory(5_000_000))));
         assert_eq!(config.checkpoints.keys().copied().collect::<Vec<_>>(), [Height(7)]);
         assert_eq!(config.password_file.unwrap(), dir.path().join("secret"));
+        assert_eq!(config.prune, Some(5000));
         assert_eq!(config.compute, ["a".to_string(), dir.path().join("models/b").display().to_string()]);
         let (_dir, config) = load(text, |line| {
             line.listen = vec!["none".into()];
@@ -408,9 +423,10 @@ mod tests {
             line.mining_threads = Some(0);
             line.compute = vec!["c".into()];
             line.engine = Some(EngineChoice::Cpu);
+            line.prune = Some(1440);
         });
         let config = config.unwrap();
-        assert_eq!((config.engine, config.outbound), (EngineChoice::Cpu, 0));
+        assert_eq!((config.engine, config.outbound, config.prune), (EngineChoice::Cpu, 0, Some(1440)));
         assert_eq!((config.listen.len(), config.peers.len(), config.compute.len()), (0, 2, 3));
         assert_eq!((config.api.port(), config.mining_threads), (5, None));
     }
@@ -437,6 +453,7 @@ mod tests {
             ("mine_to = 'x1'", "mine_to: "),
             ("checkpoints = ['7:00ab']", "checkpoints: `7:00ab` is no checkpoint: expected HEIGHT:HASH"),
             ("price = '1e3'", "price: `1e3` is no amount"),
+            ("prune = 1439", "prune: 1439 is too few blocks: expected at least 1440"),
         ];
         for (text, expected) in cases {
             let (_dir, config) = load(text, |line| line.network = Some(Network::Dev));

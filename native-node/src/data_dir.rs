@@ -132,6 +132,11 @@ impl DataDir {
         self.root.join("journal.redb")
     }
 
+    /// What waits: loose transactions and open jobs, as of the last save.
+    pub fn pools(&self) -> PathBuf {
+        self.root.join("pools.bin")
+    }
+
     /// The model packages.
     pub fn models(&self) -> PathBuf {
         self.root.join("models")

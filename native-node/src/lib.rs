@@ -7,6 +7,7 @@ pub mod cli;
 pub mod compute;
 pub mod config;
 pub mod data_dir;
+mod durable;
 pub mod engines;
 pub mod eval;
 pub mod miner;

@@ -376,6 +376,16 @@ pub enum ChainError<E> {
         /// The store's.
         found: BlockHash,
     },
+    /// The body of a block is asked for that was pruned.
+    #[error("block {hash} at height {height} was pruned: this node keeps bodies from height {first} on")]
+    Pruned {
+        /// The block.
+        hash: BlockHash,
+        /// Its height.
+        height: Height,
+        /// The lowest height whose body is here.
+        first: Height,
+    },
     /// The store lacks what it must have.
     #[error(
         "the store is damaged: {what} of block {hash} is missing or wrong; delete the chain data and synchronise again"

@@ -134,7 +134,12 @@ impl<S: Store> Chain<S> {
 
     fn proof_at(&self, hash: &BlockHash, index: usize) -> ResultOf<Option<TransactionProof>, S> {
         let overlay = Overlay::new(&self.store);
-        let (entry, block) = (overlay.header(hash)?, overlay.block(hash)?);
+        let entry = overlay.header(hash)?;
+        let block = match overlay.block(hash) {
+            // Who keeps no body proves nothing of it.
+            Err(ChainError::Pruned { .. }) => return Ok(None),
+            other => other?,
+        };
         let damaged = ChainError::Damaged { what: "a transaction", hash: *hash };
         let (branch, transaction) = branch_and_transaction(block, index).ok_or(damaged)?;
         Ok(Some(TransactionProof { header: entry.header, height: entry.height, branch, transaction }))

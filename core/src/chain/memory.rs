@@ -1,27 +1,29 @@
 //! A store that forgets: for tests, simulations and light use.
 
-use super::{Batch, HeaderEntry, Store, TransactionLocation, Undo};
+use super::{Batch, HeaderEntry, Inspect, Store, Table, TransactionLocation, Undo};
 use crate::block::Block;
 use crate::filter::{Filter, FilterEntry};
 use crate::hash::{BlockHash, Txid};
 use crate::transaction::{Coin, OutPoint};
 use crate::units::Height;
 use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 use core::convert::Infallible;
 
 /// Keeps a chain in memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MemoryStore {
-    headers: BTreeMap<BlockHash, HeaderEntry>,
-    blocks: BTreeMap<BlockHash, Block>,
-    undo: BTreeMap<BlockHash, Undo>,
-    filters: BTreeMap<BlockHash, Filter>,
-    filter_entries: BTreeMap<BlockHash, FilterEntry>,
-    coins: BTreeMap<OutPoint, Coin>,
-    heights: BTreeMap<Height, BlockHash>,
-    transactions: BTreeMap<Txid, TransactionLocation>,
-    tip: Option<BlockHash>,
-    best_header: Option<BlockHash>,
+    pub(super) headers: BTreeMap<BlockHash, HeaderEntry>,
+    pub(super) blocks: BTreeMap<BlockHash, Block>,
+    pub(super) undo: BTreeMap<BlockHash, Undo>,
+    pub(super) filters: BTreeMap<BlockHash, Filter>,
+    pub(super) filter_entries: BTreeMap<BlockHash, FilterEntry>,
+    pub(super) coins: BTreeMap<OutPoint, Coin>,
+    pub(super) heights: BTreeMap<Height, BlockHash>,
+    pub(super) transactions: BTreeMap<Txid, TransactionLocation>,
+    pub(super) tip: Option<BlockHash>,
+    pub(super) best_header: Option<BlockHash>,
+    pub(super) first_body: Height,
 }
 
 impl MemoryStore {
@@ -88,6 +90,18 @@ impl Store for MemoryStore {
         Ok(self.best_header)
     }
 
+    fn first_body(&self) -> Result<Height, Infallible> {
+        Ok(self.first_body)
+    }
+
+    fn bodies_below(&self, height: Height, limit: usize) -> Result<Vec<(Height, BlockHash)>, Infallible> {
+        let of = |hash: &BlockHash| self.headers.get(hash).map(|entry| (entry.height, *hash));
+        let mut bodies: Vec<_> = self.blocks.keys().filter_map(of).filter(|body| body.0 < height).collect();
+        bodies.sort_unstable();
+        bodies.truncate(limit);
+        Ok(bodies)
+    }
+
     fn for_each_coin(&self, visit: &mut dyn FnMut(OutPoint, Coin)) -> Result<(), Infallible> {
         self.coins.iter().for_each(|(outpoint, coin)| visit(*outpoint, coin.clone()));
         Ok(())
@@ -104,6 +118,59 @@ impl Store for MemoryStore {
         apply(&mut self.transactions, batch.transactions);
         self.tip = batch.tip.or(self.tip);
         self.best_header = batch.best_header.or(self.best_header);
+        for hash in &batch.pruned {
+            self.blocks.remove(hash);
+            self.undo.remove(hash);
+        }
+        self.first_body = batch.first_body.unwrap_or(self.first_body);
         Ok(())
+    }
+}
+
+impl Inspect for MemoryStore {
+    fn for_each_header(&self, visit: &mut dyn FnMut(BlockHash, HeaderEntry)) -> Result<(), Infallible> {
+        self.headers.iter().for_each(|(hash, entry)| visit(*hash, entry.clone()));
+        Ok(())
+    }
+
+    fn for_each_block_key(&self, table: Table, visit: &mut dyn FnMut(BlockHash)) -> Result<(), Infallible> {
+        match table {
+            Table::Blocks => self.blocks.keys().copied().for_each(visit),
+            Table::Undo => self.undo.keys().copied().for_each(visit),
+            Table::Filters => self.filters.keys().copied().for_each(visit),
+            Table::FilterEntries => self.filter_entries.keys().copied().for_each(visit),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn for_each_body(&self, visit: &mut dyn FnMut(Height, BlockHash)) -> Result<(), Infallible> {
+        self.bodies_below(Height(u32::MAX), usize::MAX)?.into_iter().for_each(|(height, hash)| visit(height, hash));
+        Ok(())
+    }
+
+    fn for_each_height(&self, visit: &mut dyn FnMut(Height, BlockHash)) -> Result<(), Infallible> {
+        self.heights.iter().for_each(|(height, hash)| visit(*height, *hash));
+        Ok(())
+    }
+
+    fn for_each_transaction(&self, visit: &mut dyn FnMut(Txid, TransactionLocation)) -> Result<(), Infallible> {
+        self.transactions.iter().for_each(|(txid, location)| visit(*txid, *location));
+        Ok(())
+    }
+
+    fn count(&self, table: Table) -> Result<u64, Infallible> {
+        let count = match table {
+            Table::Headers => self.headers.len(),
+            Table::Blocks | Table::Bodies => self.blocks.len(),
+            Table::Undo => self.undo.len(),
+            Table::Filters => self.filters.len(),
+            Table::FilterEntries => self.filter_entries.len(),
+            Table::Coins => self.coins.len(),
+            Table::Heights => self.heights.len(),
+            Table::Transactions => self.transactions.len(),
+            Table::Meta => 0,
+        };
+        Ok(count as u64)
     }
 }

@@ -16,12 +16,14 @@ mod locks;
 mod memory;
 mod orphans;
 mod overlay;
+mod prune;
 mod scripts;
 mod state;
 mod store;
 mod sync;
 mod template;
 mod transaction_rules;
+pub mod verify;
 
 pub use block_rules::check_block;
 pub use connect::{CoinChanges, Connected, connect_block, disconnect_block};
@@ -32,7 +34,7 @@ pub use locks::{check_finality, check_relative_locks};
 pub use memory::MemoryStore;
 pub use scripts::{ScriptCheck, ScriptRunner, one_by_one};
 pub use state::{Accepted, Chain, ChainBlock, Checkpoints, Outcome};
-pub use store::{Batch, BlockStatus, HeaderEntry, Store, TransactionLocation, Undo};
+pub use store::{Batch, BlockStatus, HeaderEntry, Inspect, Store, Table, TransactionLocation, Undo};
 pub use template::Template;
 pub use transaction_rules::{ChainView, CheckedTransaction, NextBlock, check_inputs, check_transaction};
 

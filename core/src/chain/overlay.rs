@@ -37,14 +37,27 @@ impl<'a, S: Store> Overlay<'a, S> {
         if let Some(block) = self.batch.blocks.get(hash) {
             return Ok(block.clone());
         }
-        let block = self.store.block(hash).map_err(ChainError::Store)?;
-        block.ok_or(ChainError::Damaged { what: "the body", hash: *hash })
+        match self.store.block(hash).map_err(ChainError::Store)? {
+            Some(block) => Ok(block),
+            None => Err(self.gone(hash, "the body")?),
+        }
     }
 
     /// Undo data that must be there.
     pub(super) fn undo(&self, hash: &BlockHash) -> Result<Undo, ChainError<S::Error>> {
-        let undo = self.store.undo(hash).map_err(ChainError::Store)?;
-        undo.ok_or(ChainError::Damaged { what: "the undo data", hash: *hash })
+        match self.store.undo(hash).map_err(ChainError::Store)? {
+            Some(undo) => Ok(undo),
+            None => Err(self.gone(hash, "the undo data")?),
+        }
+    }
+
+    /// Why something is not here: pruned, or lost.
+    fn gone(&self, hash: &BlockHash, what: &'static str) -> Result<ChainError<S::Error>, ChainError<S::Error>> {
+        let (height, first) = (self.header(hash)?.height, self.store.first_body().map_err(ChainError::Store)?);
+        if height < first {
+            return Ok(ChainError::Pruned { hash: *hash, height, first });
+        }
+        Ok(ChainError::Damaged { what, hash: *hash })
     }
 
     /// The filter of a valid block.
@@ -62,7 +75,7 @@ impl<'a, S: Store> Overlay<'a, S> {
         entry.ok_or(ChainError::Damaged { what: "the filter header", hash: *hash })
     }
 
-    fn hash_at(&self, height: Height) -> Result<Option<BlockHash>, ChainError<S::Error>> {
+    pub(super) fn hash_at(&self, height: Height) -> Result<Option<BlockHash>, ChainError<S::Error>> {
         match self.batch.heights.get(&height) {
             Some(change) => Ok(*change),
             None => self.store.hash_at(height).map_err(ChainError::Store),

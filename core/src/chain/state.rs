@@ -205,7 +205,7 @@ impl<S: Store> Chain<S> {
         self.store.block(hash).map_err(ChainError::Store)
     }
 
-    /// The best chain's block at a height.
+    /// The best chain's block at a height. An error where it was pruned.
     pub fn block_at(&self, height: Height) -> ResultOf<Option<ChainBlock>, S> {
         match self.hash_at(height)? {
             Some(hash) => Ok(Some(ChainBlock { height, hash, block: Overlay::new(&self.store).block(&hash)? })),
@@ -307,7 +307,9 @@ impl<S: Store> Chain<S> {
                         self.orphans.drop_descendants(hash);
                     }
                     Err(ChainError::Header { hash, error }) => accepted.rejected.push((hash, error.into())),
-                    Err(ChainError::KnownInvalid { .. }) => self.orphans.drop_descendants(hash),
+                    Err(ChainError::KnownInvalid { .. } | ChainError::ForkTooDeep { .. }) => {
+                        self.orphans.drop_descendants(hash);
+                    }
                     Err(error) => return Err(error),
                 }
             }
@@ -341,8 +343,11 @@ impl<S: Store> Chain<S> {
     }
 
     /// The lowest height at which another chain may leave this one.
-    fn floor(&self) -> Height {
-        Height(self.tip.height.0.saturating_sub(self.params.max_reorganisation))
+    fn floor(&self) -> ResultOf<Height, S> {
+        let floor = Height(self.tip.height.0.saturating_sub(self.params.max_reorganisation));
+        // A chain of more work may be shorter than the one before it, whose length said what was pruned.
+        let undone = Height(self.first_body()?.0.saturating_sub(1));
+        Ok(floor.max(undone))
     }
 
     /// Checks that a new header's chain leaves the best one at a height where it still may. `allowed` is a header that was
@@ -355,7 +360,7 @@ impl<S: Store> Chain<S> {
         {
             return Err(ChainError::Checkpoint { hash, height: entry.height, expected: *expected });
         }
-        let floor = self.floor();
+        let floor = self.floor()?;
         let mut before = entry.header.previous;
         if *known || floor == Height(0) || allowed == Some(before) {
             return Ok(());
@@ -402,10 +407,10 @@ impl<S: Store> Chain<S> {
                 let hash = path.first().copied().unwrap_or(hash);
                 Err(ChainError::Block { hash, error })
             }
-            // The chain here grew while the other one's blocks came.
-            Err(Failed::TooDeep) => {
+            // The chain here grew, or was pruned, while the other one's blocks came.
+            Err(Failed::TooDeep | Failed::Other(ChainError::Pruned { .. })) => {
                 self.mark_invalid(&entry, &[hash])?;
-                Err(ChainError::ForkTooDeep { hash, floor: self.floor(), depth: self.params.max_reorganisation })
+                Err(ChainError::ForkTooDeep { hash, floor: self.floor()?, depth: self.params.max_reorganisation })
             }
             Err(Failed::Other(error)) => Err(error),
         }
@@ -439,7 +444,7 @@ fn block_error<E>(hash: BlockHash, error: BlockError) -> ChainError<E> {
 }
 
 /// Whether the chain that ends with `a` counts more than the one that ends with `b`.
-fn is_better(a: &HeaderEntry, b: &HeaderEntry) -> bool {
+pub(super) fn is_better(a: &HeaderEntry, b: &HeaderEntry) -> bool {
     let number = |entry: &HeaderEntry| U256::from_le_slice(&entry.hash().0);
     a.work > b.work || (a.work == b.work && number(a) < number(b))
 }
@@ -485,16 +490,25 @@ fn entry_for<S: Store>(
         return Err(ChainError::KnownInvalid { hash });
     }
     check_in_context(header, &parent, params, now).map_err(wrong)?;
+    let times = times_to(&parent, params, |hash| overlay.header(hash))?;
+    Ok(Found { entry: header_rules::entry(*header, &parent, &times, params), known: false })
+}
+
+/// The times of a header and of those before it that count for the median of the next one, the newest first.
+pub(super) fn times_to<E>(
+    last: &HeaderEntry,
+    params: &NetworkParams,
+    header: impl Fn(&BlockHash) -> Result<HeaderEntry, E>,
+) -> Result<Vec<Timestamp>, E> {
     let mut times = Vec::with_capacity(params.median_time_span);
-    let mut at = parent.clone();
+    let mut at = last.clone();
     loop {
         times.push(at.header.time);
         if times.len() >= params.median_time_span || at.height == Height(0) {
-            break;
+            return Ok(times);
         }
-        at = overlay.header(&at.header.previous)?;
+        at = header(&at.header.previous)?;
     }
-    Ok(Found { entry: header_rules::entry(*header, &parent, &times, params), known: false })
 }
 
 enum Failed<E> {

@@ -7,7 +7,7 @@ use crate::hash::{BlockHash, Txid};
 use crate::transaction::{Coin, OutPoint};
 use crate::units::{Height, Timestamp};
 use crate::{encode_enum, encode_struct};
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 /// What is known about a block.
@@ -49,7 +49,7 @@ impl HeaderEntry {
         self.header.hash()
     }
 
-    /// Whether the block's body is here.
+    /// Whether the block's body is here, or was and has been pruned.
     pub fn has_body(&self) -> bool {
         matches!(self.status, BlockStatus::Stored | BlockStatus::Valid)
     }
@@ -89,7 +89,7 @@ encode_struct!(TransactionLocation { block, index });
 pub struct Batch {
     /// Headers to insert or replace, by hash.
     pub headers: BTreeMap<BlockHash, HeaderEntry>,
-    /// Bodies to insert, by hash.
+    /// Bodies to insert, by hash. Their headers are in the store or in this batch.
     pub blocks: BTreeMap<BlockHash, Block>,
     /// Undo data to insert, by block.
     pub undo: BTreeMap<BlockHash, Undo>,
@@ -107,6 +107,10 @@ pub struct Batch {
     pub tip: Option<BlockHash>,
     /// The header with the most work that is not known to be invalid.
     pub best_header: Option<BlockHash>,
+    /// Blocks whose bodies and undo data go.
+    pub pruned: BTreeSet<BlockHash>,
+    /// The lowest height from which on the best chain's bodies and undo data are here.
+    pub first_body: Option<Height>,
 }
 
 /// Where a chain keeps itself. Reads see every earlier commit.
@@ -134,8 +138,77 @@ pub trait Store {
     fn tip(&self) -> Result<Option<BlockHash>, Self::Error>;
     /// The header with the most work; `None` in a new store.
     fn best_header(&self) -> Result<Option<BlockHash>, Self::Error>;
+    /// The lowest height from which on the best chain's bodies and undo data are here; 0 in a store that was never pruned.
+    fn first_body(&self) -> Result<Height, Self::Error>;
+    /// At most `limit` blocks, of whatever chain, whose bodies are here and that stand below `height`: the lowest first.
+    fn bodies_below(&self, height: Height, limit: usize) -> Result<Vec<(Height, BlockHash)>, Self::Error>;
     /// Calls `visit` with every unspent output, in the order of outpoints.
     fn for_each_coin(&self, visit: &mut dyn FnMut(OutPoint, Coin)) -> Result<(), Self::Error>;
     /// Makes all changes of the batch, durably, or none.
     fn commit(&mut self, batch: Batch) -> Result<(), Self::Error>;
+}
+
+/// A part of a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Table {
+    /// Headers and what follows from them, by block.
+    Headers,
+    /// Bodies, by block.
+    Blocks,
+    /// Which bodies are here, by height.
+    Bodies,
+    /// Undo data, by block.
+    Undo,
+    /// Compact filters, by block.
+    Filters,
+    /// Their hashes and headers, by block.
+    FilterEntries,
+    /// Unspent outputs.
+    Coins,
+    /// The best chain's blocks, by height.
+    Heights,
+    /// The best chain's transactions, by id.
+    Transactions,
+    /// Tip, best header, and how far down bodies go.
+    Meta,
+}
+
+impl Table {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Table::Headers => "headers",
+            Table::Blocks => "blocks",
+            Table::Bodies => "bodies",
+            Table::Undo => "undo",
+            Table::Filters => "filters",
+            Table::FilterEntries => "filter entries",
+            Table::Coins => "coins",
+            Table::Heights => "heights",
+            Table::Transactions => "transactions",
+            Table::Meta => "meta",
+        }
+    }
+}
+
+impl core::fmt::Display for Table {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A store that shows all that it holds, also what no chain asks for.
+pub trait Inspect: Store {
+    /// Calls `visit` with every header.
+    fn for_each_header(&self, visit: &mut dyn FnMut(BlockHash, HeaderEntry)) -> Result<(), Self::Error>;
+    /// Calls `visit` with every key of a table that is by block: `Blocks`, `Undo`, `Filters` or `FilterEntries`.
+    fn for_each_block_key(&self, table: Table, visit: &mut dyn FnMut(BlockHash)) -> Result<(), Self::Error>;
+    /// Calls `visit` with every entry of the index of bodies, the lowest first.
+    fn for_each_body(&self, visit: &mut dyn FnMut(Height, BlockHash)) -> Result<(), Self::Error>;
+    /// Calls `visit` with every height of the best chain, the lowest first.
+    fn for_each_height(&self, visit: &mut dyn FnMut(Height, BlockHash)) -> Result<(), Self::Error>;
+    /// Calls `visit` with every transaction of the best chain.
+    fn for_each_transaction(&self, visit: &mut dyn FnMut(Txid, TransactionLocation)) -> Result<(), Self::Error>;
+    /// How many entries a table has.
+    fn count(&self, table: Table) -> Result<u64, Self::Error>;
 }

@@ -2,7 +2,8 @@
 
 use super::connect::InBlock;
 use super::overlay::Overlay;
-use super::transaction_rules::{ChainView, CheckedTransaction, check_inputs};
+use super::scripts::check_scripts;
+use super::transaction_rules::{ChainView, CheckedTransaction, check_inputs, check_money};
 use super::{Chain, ChainError, CheckError, Store, TransactionError};
 use crate::block::{Block, Header, Target, subsidy};
 use crate::encode::put_varint;
@@ -63,6 +64,21 @@ impl<S: Store> Chain<S> {
     ) -> Result<CheckedTransaction, CheckError<TransactionError, ChainError<S::Error>>> {
         let base = Overlay::new(&self.store);
         check_inputs(tx, &self.next_block(), &WithExtra { base: &base, extra })
+    }
+
+    /// Checks everything but scripts and contracts: what costs little. [`Chain::check_scripts_for_next_block`] is the rest.
+    pub fn check_money_for_next_block(
+        &self,
+        tx: &Transaction,
+        extra: &BTreeMap<OutPoint, Coin>,
+    ) -> Result<CheckedTransaction, CheckError<TransactionError, ChainError<S::Error>>> {
+        let base = Overlay::new(&self.store);
+        check_money(tx, &self.next_block(), &WithExtra { base: &base, extra })
+    }
+
+    /// Checks scripts and contracts alone; `spent` are the coins of the inputs, in order.
+    pub fn check_scripts_for_next_block(&self, tx: &Transaction, spent: &[Coin]) -> Result<(), TransactionError> {
+        check_scripts(tx, spent, &self.next_block())
     }
 
     /// A block after the tip that pays subsidy and fees to `script_pubkey`, with as many of `transactions` as fit and

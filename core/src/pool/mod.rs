@@ -2,11 +2,13 @@
 
 mod jobs;
 mod offers;
+mod policy;
 mod transactions;
 
 pub use jobs::{JobPool, JobPoolError, JobRecord};
 pub use offers::ServiceBook;
-pub use transactions::{AddError, Added, PoolEntry, PoolError, PoolLimits, TransactionPool};
+pub use policy::{AddError, PoolError, PoolLimits};
+pub use transactions::{Added, PoolEntry, TransactionPool};
 
 #[cfg(test)]
 mod tests;

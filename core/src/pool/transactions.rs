@@ -1,40 +1,13 @@
 //! Loose transactions that the next block could take.
 
-use crate::chain::{Chain, ChainBlock, ChainError, CheckError, Store, TransactionError};
+use super::{AddError, PoolError, PoolLimits};
+use crate::chain::{Chain, ChainBlock, ChainError, CheckError, Store};
 use crate::contract::{State, WalletRules, contract_output};
 use crate::hash::Txid;
 use crate::transaction::{Coin, OutPoint, Transaction};
 use crate::units::{Amount, Height, Timestamp};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
-
-/// What a pool takes at most.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PoolLimits {
-    /// Bytes of all transactions together.
-    pub max_bytes: usize,
-    /// The least fee in units for 1,000 bytes.
-    pub min_fee_rate: u64,
-    /// Seconds after which a transaction is forgotten.
-    pub expiry_seconds: u32,
-    /// How many transactions of the pool one may stand on.
-    pub max_ancestors: usize,
-}
-
-impl Default for PoolLimits {
-    fn default() -> Self {
-        PoolLimits {
-            // Eight full blocks.
-            max_bytes: 32_000_000,
-            // A plain payment of 250 bytes costs 250 units.
-            min_fee_rate: 1_000,
-            // Two weeks.
-            expiry_seconds: 14 * 24 * 3600,
-            // A settlement and its moves, with room for change that is spent again.
-            max_ancestors: 25,
-        }
-    }
-}
 
 /// A transaction that waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,77 +33,6 @@ impl PoolEntry {
 
 fn fee_rate(fee: Amount, size: usize) -> u64 {
     fee.0.saturating_mul(1000) / (size.max(1) as u64)
-}
-
-/// Why the pool refuses a transaction.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum PoolError {
-    /// It is here already.
-    #[error("already in the pool")]
-    AlreadyKnown,
-    /// The next block could not take it.
-    #[error(transparent)]
-    Invalid(TransactionError),
-    /// Its fee is too low.
-    #[error("fee rate is {found} units per 1000 bytes, expected at least {min}")]
-    LowFee {
-        /// The least fee rate.
-        min: u64,
-        /// Its fee rate.
-        found: u64,
-    },
-    /// It spends what another spends, and pays no more.
-    #[error(
-        "{outpoint} is spent by {other} already: to replace it, pay more than {fee} coins and {fee_rate} units per 1000 bytes"
-    )]
-    Conflict {
-        /// The output.
-        outpoint: OutPoint,
-        /// Who spends it.
-        other: Txid,
-        /// The fees of all that would go.
-        fee: Amount,
-        /// The highest fee rate of those in conflict.
-        fee_rate: u64,
-    },
-    /// It stands on one that it would replace, or on too many.
-    #[error("it stands on {found} transactions of the pool, at most {max} allowed, and on none that it replaces")]
-    Ancestors {
-        /// The limit.
-        max: usize,
-        /// How many.
-        found: usize,
-    },
-    /// The pool is full of transactions that pay more.
-    #[error("the pool is full: fee rate {found}, expected over {min} units per 1000 bytes")]
-    Full {
-        /// The lowest fee rate in the pool.
-        min: u64,
-        /// Its fee rate.
-        found: u64,
-    },
-    /// "Pools refuse a settlement with fewer than 10 blocks left."
-    #[error("settlement valid until {valid_until}, the next block is {next}: expected {least} blocks left")]
-    SettlementTooLate {
-        /// Its last height.
-        valid_until: Height,
-        /// The next block's height.
-        next: Height,
-        /// The least number of blocks left.
-        least: u32,
-    },
-}
-
-/// Refused, or the store failed.
-#[derive(Debug, thiserror::Error)]
-pub enum AddError<E> {
-    /// Refused.
-    #[error(transparent)]
-    Refused(#[from] PoolError),
-    /// The chain's store failed.
-    #[error(transparent)]
-    Chain(ChainError<E>),
 }
 
 /// What adding a transaction changed.
@@ -178,6 +80,13 @@ impl TransactionPool {
     /// All transactions, in the order of their ids.
     pub fn entries(&self) -> impl Iterator<Item = (&Txid, &PoolEntry)> {
         self.entries.iter()
+    }
+
+    /// All transactions in the order of arrival: what one stands on comes before it.
+    pub fn by_arrival(&self) -> Vec<&PoolEntry> {
+        let mut entries: Vec<_> = self.entries.values().collect();
+        entries.sort_unstable_by_key(|e| e.sequence);
+        entries
     }
 
     /// How many wait.
@@ -244,31 +153,53 @@ impl TransactionPool {
         self.insert(tx, chain, now)
     }
 
+    /// Takes a transaction that waited here before a restart, since `added`: with all the checks that it would have if it
+    /// came now.
+    pub fn restore<S: Store>(
+        &mut self,
+        tx: Transaction,
+        added: Timestamp,
+        chain: &Chain<S>,
+        now: Timestamp,
+    ) -> Result<Added, AddError<S::Error>> {
+        let (waited, max) = (now.0.saturating_sub(added.0), self.limits.expiry_seconds);
+        if waited > max {
+            return Err(PoolError::Expired { max, waited }.into());
+        }
+        self.add(tx, chain, added.min(now))
+    }
+
     fn insert<S: Store>(
         &mut self,
         tx: Transaction,
         chain: &Chain<S>,
         now: Timestamp,
     ) -> Result<Added, AddError<S::Error>> {
-        let (txid, next) = (tx.txid(), chain.height().next());
+        let (txid, size, next) = (tx.txid(), tx.size(), chain.height().next());
+        if size > self.limits.max_transaction_bytes {
+            return Err(PoolError::TooLarge { max: self.limits.max_transaction_bytes, found: size }.into());
+        }
         let conflicting: BTreeSet<Txid> =
             tx.inputs.iter().filter_map(|i| self.spends.get(&i.previous)).copied().collect();
         let replaced = self.with_descendants(conflicting.iter().copied());
         let ancestors = self.ancestors(&tx);
-        if ancestors.len() > self.limits.max_ancestors || ancestors.iter().any(|a| replaced.contains(a)) {
-            let (max, found) = (self.limits.max_ancestors, ancestors.len());
-            return Err(PoolError::Ancestors { max, found }.into());
-        }
-        let checked = match chain.check_transaction_for_next_block(&tx, &self.extra(&tx, next)) {
-            Ok(checked) => checked,
-            Err(CheckError::Rule(rule)) => return Err(PoolError::Invalid(rule).into()),
-            Err(CheckError::Store(error)) => return Err(AddError::Chain(error)),
+        self.check_family(&ancestors, &replaced)?;
+        let rule = |e| match e {
+            CheckError::Rule(rule) => AddError::Refused(PoolError::Invalid(rule)),
+            CheckError::Store(error) => AddError::Chain(error),
         };
-        let (fee, size) = (checked.fee, tx.size());
+        let checked = chain.check_money_for_next_block(&tx, &self.extra(&tx, next)).map_err(rule)?;
+        let fee = checked.fee;
         let found = fee_rate(fee, size);
         if found < self.limits.min_fee_rate {
             return Err(PoolError::LowFee { min: self.limits.min_fee_rate, found }.into());
         }
+        if conflicting.is_empty() {
+            self.make_room(size, found, &ancestors, BTreeSet::new())?;
+        }
+        // After all that costs little: signatures are checked for those alone that could stay. A conflict is one only when
+        // they hold.
+        chain.check_scripts_for_next_block(&tx, &checked.spent).map_err(PoolError::Invalid)?;
         self.check_replacement(&tx, &conflicting, &replaced, fee, found, now)?;
         let gone = self.make_room(size, found, &ancestors, replaced)?;
         let replaced = self.remove_all(&gone);
@@ -280,6 +211,27 @@ impl TransactionPool {
         let entry = PoolEntry { transaction: tx, fee, size, added: now, sequence: self.sequence };
         self.entries.insert(txid, entry);
         Ok(Added { replaced })
+    }
+
+    /// Families are small, and what a newcomer replaces is no family of its own.
+    fn check_family(&self, ancestors: &BTreeSet<Txid>, replaced: &BTreeSet<Txid>) -> Result<(), PoolError> {
+        if ancestors.len() > self.limits.max_ancestors || ancestors.iter().any(|a| replaced.contains(a)) {
+            let (max, found) = (self.limits.max_ancestors, ancestors.len());
+            return Err(PoolError::Ancestors { max, found });
+        }
+        let max = self.limits.max_replaced;
+        if replaced.len() > max {
+            return Err(PoolError::Replaced { max, found: replaced.len() });
+        }
+        let max = self.limits.max_descendants;
+        for ancestor in ancestors {
+            // Without the ancestor itself, with the newcomer.
+            let found = self.with_descendants([*ancestor]).difference(replaced).count();
+            if found > max {
+                return Err(PoolError::Descendants { max, found, ancestor: *ancestor });
+            }
+        }
+        Ok(())
     }
 
     /// What a transaction may spend of those that wait.

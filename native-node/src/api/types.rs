@@ -124,6 +124,8 @@ pub struct ChainInfo {
     pub supply_units: u64,
     /// Transactions in the pool.
     pub pool: u32,
+    /// The lowest height whose block is here: 0 unless the node prunes.
+    pub first_body: u32,
 }
 
 /// `GET /v1/chain/block/{hash or height}`.

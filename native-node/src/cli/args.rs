@@ -128,6 +128,9 @@ pub struct RunArgs {
     /// Cheat, to see what comes of it (network dev only)
     #[arg(long, value_name = "HOW")]
     pub cheat: Option<Cheat>,
+    /// Keep the blocks of so many heights below the tip alone, at least 1440; coins, headers and filters stay [default: keep all]
+    #[arg(long, value_name = "N")]
+    pub prune: Option<u32>,
 }
 
 /// `camelid node ban`.
@@ -256,6 +259,8 @@ pub enum ChainCommand {
         /// Its id
         txid: String,
     },
+    /// Check everything that the stopped node's chain file holds: all blocks again from the first one on
+    Verify,
 }
 
 /// `camelid bench`.

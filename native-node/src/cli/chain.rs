@@ -6,11 +6,16 @@ use super::{CliError, Context};
 use crate::api::types::{BlockView, ChainInfo, InputView, OutputView, TransactionView, coins};
 
 pub(super) async fn execute(context: &Context, command: ChainCommand) -> Result<(), CliError> {
+    if let ChainCommand::Verify = command {
+        return super::verify::execute(context);
+    }
     let client = context.client()?;
     match command {
         ChainCommand::Info => context.out.value(&client.get("/v1/chain").await?, info),
         ChainCommand::Block { id } => context.out.value(&client.get_by_id("/v1/chain/block", &id).await?, block),
         ChainCommand::Tx { txid } => context.out.value(&client.get_by_id("/v1/chain/tx", &txid).await?, transaction),
+        // Done above: it needs no node.
+        ChainCommand::Verify => {}
     }
     Ok(())
 }
@@ -26,6 +31,7 @@ fn info(c: &ChainInfo) -> String {
         ("coins made", coins(c.supply_units)),
         ("work", c.work.clone()),
         ("pool", format!("{} transactions", c.pool)),
+        ("blocks", if c.first_body == 0 { "all".into() } else { format!("from height {} on (pruned)", c.first_body) }),
     ])
 }
 

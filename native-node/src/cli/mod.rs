@@ -1,6 +1,6 @@
 //! The command line of the binary `camelid`.
 //!
-//! `node run`, `wallet new` and `restore`, `model import`, `eval` and `info` work on files; everything else asks the running
+//! `node run`, `wallet new` and `restore`, `chain verify`, `model import`, `eval` and `info` work on files; everything else asks the running
 //! node over its API.
 
 pub mod args;
@@ -12,6 +12,7 @@ mod model;
 mod node;
 pub mod output;
 pub mod train;
+mod verify;
 mod wallet;
 
 pub use args::{Cli, Command};
@@ -22,6 +23,7 @@ use crate::config::{ConfigError, NodeConfig, resolve};
 use crate::data_dir::{DataDir, DataDirError};
 use crate::eval::EvalError;
 use crate::models::ModelError;
+use crate::store::StoreError;
 use crate::train::TrainError;
 use crate::wallet::{KeyFileError, PasswordError};
 use args::{Global, NodeCommand};
@@ -72,6 +74,12 @@ pub enum CliError {
     /// Standard input.
     #[error("cannot read standard input: {0}")]
     Input(std::io::Error),
+    /// The chain's file.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The chain's file is damaged, or cannot be looked at now.
+    #[error("{0}")]
+    Verify(String),
     /// A job did not end well.
     #[error("{0}")]
     Job(String),

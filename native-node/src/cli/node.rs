@@ -24,6 +24,7 @@ pub(super) fn overrides(global: Global, run: RunArgs) -> Overrides {
         memory: run.memory,
         password_file: run.password_file,
         cheat: run.cheat,
+        prune: run.prune,
     }
 }
 

@@ -4,16 +4,11 @@ use super::{Node, NodeError};
 use camelid_core::block::Block;
 use camelid_core::chain::{Accepted, ChainBlock, ChainError, Outcome};
 use camelid_core::contract::settled_in_block;
-use camelid_core::encode::{Decode, Encode};
 use camelid_core::hash::JobId;
 use camelid_core::transaction::Transaction;
 use camelid_core::units::Height;
 
-use super::journal::Shelf;
 use crate::store::StoreError;
-
-/// Blocks on top of one of our own transactions before we stop keeping it for ourselves.
-const FORGET_DEPTH: u32 = 100;
 
 impl Node {
     /// Takes a block. An error is the block's fault, except for a failing store.
@@ -104,7 +99,10 @@ impl Node {
         let Some(mut wallet) = self.wallet.take() else { return Ok(()) };
         let result = loop {
             wallet.clear();
-            let mut height = Height(0);
+            let mut height = match self.scan_pruned(&mut wallet) {
+                Ok(first) => first,
+                Err(error) => break Err(error),
+            };
             let scanned = loop {
                 match self.chain.block_at(height) {
                     Ok(Some(block)) => {
@@ -138,8 +136,11 @@ impl Node {
         for deal in self.computes.values_mut().filter(|d| !d.is_over()) {
             deal.track.clear();
         }
-        // After a reorganisation the settlement may lie lower than the chain was when the deal began.
-        let mut height = Height(from.0.saturating_sub(self.rules.dead_depth));
+        let (mut height, first) = (self.first_tracked(from), self.chain.first_body()?);
+        if height < first {
+            tracing::warn!(wanted = %height, from = %first, "earlier blocks are pruned: open deals are followed from here on");
+            height = first;
+        }
         let rules = self.rules;
         while let Some(block) = self.chain.block_at(height)? {
             let settled = settled_in_block(&block.block);
@@ -193,31 +194,5 @@ impl Node {
                 }
             }
         }
-    }
-
-    /// Puts the transactions that this node made before it stopped back into the pool.
-    pub(super) fn load_own_transactions(&mut self) -> Result<(), NodeError> {
-        for (key, bytes) in self.journal.all(Shelf::OwnTransactions)? {
-            let tx = Transaction::from_bytes(&bytes)?;
-            match self.chain.transaction(&tx.txid())? {
-                Some((_, at)) if self.chain.height().since(at.height) >= FORGET_DEPTH => {
-                    self.journal.remove(Shelf::OwnTransactions, &key)?;
-                }
-                Some(_) => {}
-                None => {
-                    let now = self.now();
-                    match self.pool.add(tx, &self.chain, now) {
-                        Ok(_) => {}
-                        Err(error) => tracing::warn!(%error, "a payment of before the restart is not valid any more"),
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Keeps a transaction that this node made until it is mined.
-    pub(super) fn keep_own(&self, tx: &Transaction) -> Result<(), super::JournalError> {
-        self.journal.put(Shelf::OwnTransactions, &tx.txid().0, &tx.to_bytes())
     }
 }

@@ -1,6 +1,7 @@
 //! What a node must not forget beside the chain: deals, its own loose transactions, counters. One redb file; each
 //! write is durable before it returns.
 
+use crate::durable;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use std::path::{Path, PathBuf};
 
@@ -56,9 +57,18 @@ impl Journal {
             let new = file.with_extension("new");
             let _ = std::fs::remove_file(&new);
             drop(open_file(&new).map_err(failed)?);
-            std::fs::rename(&new, file).map_err(|e| failed(format!("cannot be made: {e}")))?;
+            durable::rename(&new, file).map_err(|e| failed(format!("cannot be made: {e}")))?;
         }
         Ok(Journal { file: file.to_path_buf(), database: open_file(file).map_err(failed)? })
+    }
+
+    /// A journal on something else than a file.
+    #[cfg(test)]
+    pub(crate) fn on(backend: impl redb::StorageBackend) -> Result<Self, JournalError> {
+        let file = PathBuf::from("memory");
+        let failed = |reason: String| JournalError { file: file.clone(), reason };
+        let database = redb::Builder::new().create_with_backend(backend).map_err(|e| failed(e.to_string()))?;
+        Ok(Journal { file: file.clone(), database })
     }
 
     fn failed(&self, reason: impl std::fmt::Display) -> JournalError {

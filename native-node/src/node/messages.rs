@@ -4,6 +4,7 @@ use super::{Node, NodeError};
 use crate::network::{MessageId, NetworkEvent, PeerId, Responder, Verdict};
 use camelid_core::block::Block;
 use camelid_core::chain::{ChainError, Outcome, TransactionError};
+use camelid_core::deal::Facts;
 use camelid_core::encode::{Decode, Encode};
 use camelid_core::hash::{JobId, Txid};
 use camelid_core::job::{JobStatus, PeerAddress};
@@ -11,6 +12,7 @@ use camelid_core::message::{Ciphertext, Envelope, Payload, Request, Response};
 use camelid_core::pool::{AddError, JobPoolError, PoolError};
 use camelid_core::sync::{Given, serve};
 use camelid_core::transaction::{Coin, OutPoint, Transaction};
+use camelid_core::units::Timestamp;
 
 /// Points for a message that is invalid in any chain.
 const INVALID: u32 = 50;
@@ -30,6 +32,14 @@ pub(super) enum About {
     Job(JobId, u8),
     /// What this peer serves.
     Service(PeerAddress),
+}
+
+/// The message behind something in the pools.
+#[derive(Clone, Debug)]
+pub(super) struct Kept {
+    pub(super) envelope: Envelope,
+    /// When it came.
+    pub(super) arrived: Timestamp,
 }
 
 impl Node {
@@ -140,6 +150,12 @@ impl Node {
     pub(super) fn add_transaction(&mut self, tx: &Transaction) -> Result<(), AddError<crate::store::StoreError>> {
         let now = self.now();
         self.pool.add(tx.clone(), &self.chain, now)?;
+        self.transaction_added(tx);
+        Ok(())
+    }
+
+    /// Tells jobs and deals that a transaction is in the pool.
+    pub(super) fn transaction_added(&mut self, tx: &Transaction) {
         let rules = self.rules;
         let facts = self.facts(&rules);
         self.jobs.on_transaction(tx, &facts);
@@ -147,7 +163,6 @@ impl Node {
             deal.on_transaction(tx, &facts);
         }
         self.miner.transactions_changed();
-        Ok(())
     }
 
     /// Unspent outputs of the chain that no loose transaction spends.
@@ -177,8 +192,13 @@ impl Node {
 
     /// A job message for everybody, a peer's or our own. Says whether it is new.
     pub(super) fn take_job_message(&mut self, payload: &Payload) -> Result<bool, JobPoolError> {
+        self.take_job_message_of(payload, self.now())
+    }
+
+    /// The same for one that came at `arrived`.
+    pub(super) fn take_job_message_of(&mut self, payload: &Payload, arrived: Timestamp) -> Result<bool, JobPoolError> {
         let rules = self.rules;
-        let facts = self.facts(&rules);
+        let facts = Facts { now: arrived, ..self.facts(&rules) };
         match payload {
             Payload::ServiceOffer(offer) => {
                 let coin = self.free_coin(&offer.body.stake_coin);
@@ -219,6 +239,11 @@ impl Node {
 
     /// Keeps the message behind what a pool holds, for neighbours that join later.
     pub(super) fn keep_for_pools(&mut self, envelope: &Envelope, payload: &Payload) {
+        self.keep_for_pools_since(envelope, payload, self.now());
+    }
+
+    /// The same for one that came at `arrived`.
+    pub(super) fn keep_for_pools_since(&mut self, envelope: &Envelope, payload: &Payload, arrived: Timestamp) {
         let about = match payload {
             Payload::Transaction(tx) => About::Transaction(tx.txid()),
             Payload::JobCreate(create) => About::Job(create.id(self.params.network), envelope.kind),
@@ -233,7 +258,10 @@ impl Node {
             self.pool_messages = messages;
         }
         if self.pool_messages.len() < POOL_MESSAGES {
-            self.pool_messages.insert(about, envelope.clone());
+            // Said again, it is no newer.
+            let before = self.pool_messages.get(&about).filter(|kept| kept.envelope.payload == envelope.payload);
+            let arrived = before.map_or(arrived, |kept| kept.arrived);
+            self.pool_messages.insert(about, Kept { envelope: envelope.clone(), arrived });
         }
     }
 
@@ -249,7 +277,7 @@ impl Node {
     /// What the pools hold, in messages: offers of service and jobs before what follows from them.
     fn pool_contents(&self) -> Vec<Envelope> {
         let open = self.pool_messages.iter().filter(|(about, _)| self.is_open(about));
-        let mut messages: Vec<_> = open.map(|(_, e)| e.clone()).collect();
+        let mut messages: Vec<_> = open.map(|(_, kept)| kept.envelope.clone()).collect();
         messages.sort_by_key(|e| (e.kind, e.sequence));
         let mut room = POOL_BYTES;
         messages.retain(|e| {

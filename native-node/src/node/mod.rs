@@ -12,6 +12,9 @@ mod models;
 mod payments;
 mod peer_views;
 mod peers;
+mod pool_file;
+mod pools;
+mod prune;
 mod reach;
 mod route;
 mod submit;
@@ -42,7 +45,7 @@ use camelid_core::encode::DecodeError;
 use camelid_core::hash::{Hash32, JobId, Txid};
 use camelid_core::job::PeerAddress;
 use camelid_core::keys::{DerivationError, Mnemonic};
-use camelid_core::message::{ChainStatus, Envelope, ReachResult, peer_address};
+use camelid_core::message::{ChainStatus, ReachResult, peer_address};
 use camelid_core::model::{EngineError, Package};
 use camelid_core::pool::{JobPool, PoolLimits, ServiceBook, TransactionPool};
 use camelid_core::sync::{Limits as SyncLimits, Sync};
@@ -211,7 +214,8 @@ pub struct Node {
     /// Addressed messages seen lately, oldest first: none is handled or forwarded twice.
     seen: (BTreeSet<Hash32>, VecDeque<Hash32>),
     /// The messages behind what the pools hold, to be given to neighbours that join later.
-    pool_messages: BTreeMap<messages::About, Envelope>,
+    pool_messages: BTreeMap<messages::About, messages::Kept>,
+    pool_keeper: pools::Keeper,
     miner: mining::Miner,
     internal: mpsc::UnboundedSender<Internal>,
     sequence: u64,
@@ -333,6 +337,7 @@ pub async fn start(
         forwards: Default::default(),
         seen: Default::default(),
         pool_messages: BTreeMap::new(),
+        pool_keeper: pools::Keeper::new(),
         miner,
         internal,
         // Microseconds: higher after every restart.
@@ -345,6 +350,8 @@ pub async fn start(
     };
     node.load_deals()?;
     node.scan_wallet()?;
+    node.warn_of_pruned()?;
+    node.load_pools()?;
     node.load_own_transactions()?;
     let (calls, call_queue) = mpsc::channel(64);
     let (stop, stop_asked) = mpsc::channel(1);
@@ -376,19 +383,24 @@ impl Node {
     ) -> Result<(), NodeError> {
         let mut tick = tokio::time::interval(Duration::from_millis(200));
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
+        let mut go_on = Ok(());
+        while go_on.is_ok() {
+            go_on = tokio::select! {
                 biased;
                 _ = stop.recv() => break,
-                Some(report) = reports.recv() => self.on_internal(report)?,
-                Some(call) = calls.recv() => call(&mut self),
-                Some(event) = events.recv() => self.on_network(event)?,
-                _ = tick.tick() => self.on_tick()?,
-            }
+                Some(report) = reports.recv() => self.on_internal(report),
+                Some(call) = calls.recv() => {
+                    call(&mut self);
+                    Ok(())
+                }
+                Some(event) = events.recv() => self.on_network(event),
+                _ = tick.tick() => self.on_tick(),
+            };
         }
         self.miner.stop();
+        self.save_pools_for_good().await;
         self.network.shutdown().await;
-        Ok(())
+        go_on
     }
 
     fn on_internal(&mut self, report: Internal) -> Result<(), NodeError> {
@@ -421,6 +433,8 @@ impl Node {
         self.check_reach();
         self.offer_service();
         self.take_jobs()?;
+        self.keep_pools()?;
+        self.prune()?;
         if self.last_step.elapsed() >= STEP_EVERY {
             self.step_deals();
         }

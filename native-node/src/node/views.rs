@@ -291,6 +291,7 @@ impl Node {
             subsidy_units: subsidy(self.params, tip.height.next()).0,
             supply_units: supply,
             pool: self.pool.len() as u32,
+            first_body: self.chain.first_body().map_err(failed)?.0,
         })
     }
 
@@ -309,6 +310,12 @@ impl Node {
         };
         let missing = || ApiError::not_found(format!("block {hash} is not known here"));
         let entry = self.chain.header(&hash).map_err(failed)?.ok_or_else(missing)?;
+        if self.chain.is_pruned(&entry).map_err(failed)? {
+            let (height, first) = (entry.height, self.chain.first_body().map_err(failed)?);
+            return Err(ApiError::not_found(format!(
+                "block {hash} at height {height} was pruned: this node keeps blocks from height {first} on; ask another"
+            )));
+        }
         let block = self.chain.block(&hash).map_err(failed)?.ok_or_else(missing)?;
         let in_chain = self.chain.hash_at(entry.height).map_err(failed)? == Some(hash);
         let place = in_chain.then(|| BlockPlace {

@@ -54,6 +54,11 @@ impl OpenWallet {
         self.grown = false;
     }
 
+    /// Takes coins that blocks made which it cannot be told of.
+    pub fn begin_with(&mut self, coins: Vec<(OutPoint, Coin)>) {
+        self.coins.extend(coins);
+    }
+
     /// Whether addresses have been added since the chain was looked through: earlier blocks may hold coins of theirs.
     pub fn has_grown(&self) -> bool {
         self.grown

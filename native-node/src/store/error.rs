@@ -22,8 +22,8 @@ pub enum StoreError {
     },
     /// The file was written by an older version.
     #[error(
-        "{} has format {found}, this version writes {expected}: delete the file and the chain is fetched again (wallet files are apart)",
-        path.display()
+        "{} has format {found}, which this version, format {expected}, cannot read: run `rm '{}'` and start the node, which fetches the chain again (wallet and jobs are in other files)",
+        path.display(), path.display()
     )]
     OlderFormat {
         /// The file.

@@ -1,29 +1,40 @@
 //! The tables of the file, and how a batch is written to them.
 
 use super::{StoreError, encoded};
-use camelid_core::chain::Batch;
+use camelid_core::chain::{Batch, HeaderEntry};
 use camelid_core::encode::{Decode, Encode};
-use camelid_core::hash::Txid;
+use camelid_core::hash::{BlockHash, Txid};
 use camelid_core::transaction::OutPoint;
-use redb::{Database, Durability, Table, TableDefinition};
+use camelid_core::units::Height;
+use redb::{Database, Durability, ReadableTable, Table, TableDefinition};
 use std::borrow::Borrow;
 use std::path::Path;
 
 /// Values in their canonical encoding.
 pub(super) type Bytes = &'static [u8];
-type Hash = &'static [u8; 32];
+pub(super) type Hash = &'static [u8; 32];
 /// A txid, then an index with its highest byte first: the order of outpoints.
 type Outpoint = &'static [u8; 36];
+/// A height with its highest byte first, then a block.
+type Place = &'static [u8; 36];
 
 pub(super) const META: TableDefinition<&str, Bytes> = TableDefinition::new("meta");
 pub(super) const HEADERS: TableDefinition<Hash, Bytes> = TableDefinition::new("headers");
 pub(super) const BLOCKS: TableDefinition<Hash, Bytes> = TableDefinition::new("blocks");
+/// Which bodies are here: a height with its highest byte first, then the block. Nothing stands behind the keys.
+pub(super) const BODIES: TableDefinition<Place, Bytes> = TableDefinition::new("bodies");
 pub(super) const UNDO: TableDefinition<Hash, Bytes> = TableDefinition::new("undo");
 pub(super) const FILTERS: TableDefinition<Hash, Bytes> = TableDefinition::new("filters");
 pub(super) const FILTER_ENTRIES: TableDefinition<Hash, Bytes> = TableDefinition::new("filter entries");
 pub(super) const COINS: TableDefinition<Outpoint, Bytes> = TableDefinition::new("coins");
 pub(super) const HEIGHTS: TableDefinition<u32, Bytes> = TableDefinition::new("heights");
 pub(super) const TRANSACTIONS: TableDefinition<Hash, Bytes> = TableDefinition::new("transactions");
+
+pub(super) const FORMAT_KEY: &str = "format";
+pub(super) const NETWORK_KEY: &str = "network";
+pub(super) const TIP_KEY: &str = "tip";
+pub(super) const BEST_HEADER_KEY: &str = "best header";
+pub(super) const FIRST_BODY_KEY: &str = "first body";
 
 pub(super) fn outpoint_key(outpoint: &OutPoint) -> [u8; 36] {
     let mut key = [0; 36];
@@ -37,6 +48,20 @@ pub(super) fn read_outpoint(key: &[u8; 36]) -> OutPoint {
     txid.copy_from_slice(&key[..32]);
     index.copy_from_slice(&key[32..]);
     OutPoint { txid: Txid(txid), index: u32::from_be_bytes(index) }
+}
+
+pub(super) fn body_key(height: Height, hash: &BlockHash) -> [u8; 36] {
+    let mut key = [0; 36];
+    key[..4].copy_from_slice(&height.0.to_be_bytes());
+    key[4..].copy_from_slice(&hash.0);
+    key
+}
+
+pub(super) fn read_body_key(key: &[u8; 36]) -> (Height, BlockHash) {
+    let (mut height, mut hash) = ([0; 4], [0; 32]);
+    height.copy_from_slice(&key[..4]);
+    hash.copy_from_slice(&key[4..]);
+    (Height(u32::from_be_bytes(height)), BlockHash(hash))
 }
 
 pub(super) fn decoded<T: Decode>(path: &Path, table: &str, bytes: &[u8]) -> Result<T, StoreError> {
@@ -60,27 +85,27 @@ fn change<'k, K: redb::Key + 'static>(
 }
 
 /// Writes a batch in one transaction. One that is not durable is seen at once, and on disk with the next durable one.
-pub(super) fn write(
-    database: &Database,
-    batch: Batch,
-    durability: Durability,
-    tip_key: &'static str,
-    best_header_key: &'static str,
-) -> Result<(), redb::Error> {
+pub(super) fn write(database: &Database, batch: Batch, durability: Durability) -> Result<(), redb::Error> {
     let mut transaction = database.begin_write()?;
     transaction.set_durability(durability)?;
     {
-        let mut table = transaction.open_table(HEADERS)?;
+        let mut headers = transaction.open_table(HEADERS)?;
         for (hash, entry) in &batch.headers {
-            change(&mut table, &hash.0, Some(entry))?;
+            change(&mut headers, &hash.0, Some(entry))?;
         }
-        let mut table = transaction.open_table(BLOCKS)?;
+        let (mut blocks, mut bodies) = (transaction.open_table(BLOCKS)?, transaction.open_table(BODIES)?);
         for (hash, block) in &batch.blocks {
-            change(&mut table, &hash.0, Some(block))?;
+            change(&mut blocks, &hash.0, Some(block))?;
+            bodies.insert(&body_key(height_of(&headers, hash)?, hash), [].as_slice())?;
         }
-        let mut table = transaction.open_table(UNDO)?;
+        let mut undo_data = transaction.open_table(UNDO)?;
         for (hash, undo) in &batch.undo {
-            change(&mut table, &hash.0, Some(undo))?;
+            change(&mut undo_data, &hash.0, Some(undo))?;
+        }
+        for hash in &batch.pruned {
+            blocks.remove(&hash.0)?;
+            undo_data.remove(&hash.0)?;
+            bodies.remove(&body_key(height_of(&headers, hash)?, hash))?;
         }
         let mut table = transaction.open_table(FILTERS)?;
         for (hash, filter) in &batch.filters {
@@ -103,12 +128,22 @@ pub(super) fn write(
             change(&mut table, &txid.0, location.as_ref())?;
         }
         let mut meta = transaction.open_table(META)?;
-        for (key, hash) in [(tip_key, batch.tip), (best_header_key, batch.best_header)] {
+        for (key, hash) in [(TIP_KEY, batch.tip), (BEST_HEADER_KEY, batch.best_header)] {
             if let Some(hash) = hash {
                 change(&mut meta, key, Some(&hash))?;
             }
         }
+        if let Some(height) = batch.first_body {
+            change(&mut meta, FIRST_BODY_KEY, Some(&height))?;
+        }
     }
     transaction.commit()?;
     Ok(())
+}
+
+/// The height of a block whose header is in the table.
+fn height_of(headers: &Table<'_, Hash, Bytes>, hash: &BlockHash) -> Result<Height, redb::Error> {
+    let entry = headers.get(&hash.0)?.and_then(|bytes| HeaderEntry::from_bytes(bytes.value()).ok());
+    let lacks = || redb::Error::Corrupted(format!("an entry of table headers: block {hash} has a body and no header"));
+    entry.map(|entry| entry.height).ok_or_else(lacks)
 }

@@ -9,21 +9,21 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::io::Write;
 
-const LATE: Timestamp = Timestamp(u32::MAX);
+pub(super) const LATE: Timestamp = Timestamp(u32::MAX);
 
-fn dev() -> &'static NetworkParams {
+pub(super) fn dev() -> &'static NetworkParams {
     NetworkParams::of(Network::Dev)
 }
 
-fn key() -> SecretKey {
+pub(super) fn key() -> SecretKey {
     SecretKey::from_bytes([7; 32]).unwrap()
 }
 
-fn ours() -> Script {
+pub(super) fn ours() -> Script {
     templates::p2pkh(key().public_key().hash())
 }
 
-fn solve(mut block: Block) -> Block {
+pub(super) fn solve(mut block: Block) -> Block {
     block.header.merkle_root = block.merkle_root();
     let target = block.header.bits.target().unwrap();
     block.header.nonce = PowMidstate::new(&block.header).try_nonces(0..=u32::MAX, &target).unwrap();
@@ -31,7 +31,7 @@ fn solve(mut block: Block) -> Block {
 }
 
 /// The next block; `tag` makes it different from its siblings. Spends the first coin that can be.
-fn next_block<S: Store>(chain: &Chain<S>, tag: u8, spends: bool) -> Block {
+pub(super) fn next_block<S: Store>(chain: &Chain<S>, tag: u8, spends: bool) -> Block {
     let mut coin = None;
     let height = chain.height().next();
     chain
@@ -55,11 +55,11 @@ fn next_block<S: Store>(chain: &Chain<S>, tag: u8, spends: bool) -> Block {
     solve(block)
 }
 
-fn open(directory: &Path) -> Chain<RedbStore> {
+pub(super) fn open(directory: &Path) -> Chain<RedbStore> {
     Chain::open(RedbStore::open(directory, Network::Dev).unwrap(), dev()).unwrap()
 }
 
-fn coins<S: Store>(chain: &Chain<S>) -> BTreeMap<OutPoint, Coin> {
+pub(super) fn coins<S: Store>(chain: &Chain<S>) -> BTreeMap<OutPoint, Coin> {
     let mut all = BTreeMap::new();
     let mut last = None;
     chain
@@ -182,7 +182,7 @@ fn in_use() {
 
 #[test]
 fn another_format() {
-    for (found, newer) in [(FORMAT + 1, true), (0, false)] {
+    for (found, newer) in [(FORMAT + 1, true), (0, false), (1, false)] {
         let directory = tempfile::tempdir().unwrap();
         let store = RedbStore::open(directory.path(), Network::Dev).unwrap();
         let transaction = store.database.begin_write().unwrap();
@@ -192,6 +192,7 @@ fn another_format() {
         let error = error(directory.path(), Network::Dev);
         assert_eq!(matches!(error, StoreError::NewerFormat { .. }), newer, "{error}");
         assert_eq!(matches!(error, StoreError::OlderFormat { .. }), !newer, "{error}");
+        assert!(newer || error.to_string().contains("run `rm '"), "{error}");
     }
 }
 

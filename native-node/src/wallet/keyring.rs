@@ -75,6 +75,13 @@ impl Keyring {
         self.by_hash.keys()
     }
 
+    /// The hashes of watched keys that the chain has not seen, nor any behind them.
+    pub fn unused(&self) -> impl Iterator<Item = &KeyHash> {
+        [&self.receive, &self.change, &self.job]
+            .into_iter()
+            .flat_map(|row| row.hashes.iter().skip(row.first_unused as usize))
+    }
+
     /// Where the key with this hash stands; `None` where it is not ours.
     pub fn find(&self, hash: &KeyHash) -> Option<KeyPath> {
         self.by_hash.get(hash).copied()

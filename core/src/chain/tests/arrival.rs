@@ -93,6 +93,8 @@ proptest! {
             prop_assert_eq!(chain.transaction(&tx.txid()).unwrap(), best.transaction(&tx.txid()).unwrap());
         }
         prop_assert!(chain.missing_blocks(10).unwrap().is_empty() || spoilt);
+        let damage = super::verify::checked(chain.store()).err();
+        prop_assert!(damage.is_none(), "{damage:?}");
     }
 }
 

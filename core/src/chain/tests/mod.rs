@@ -6,8 +6,10 @@ mod filters;
 mod headers;
 mod light;
 mod locks;
+mod prune;
 mod rules;
 mod sync;
+mod verify;
 
 use super::*;
 use crate::block::{Block, NetworkParams, PowMidstate};

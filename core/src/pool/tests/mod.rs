@@ -2,6 +2,7 @@
 
 mod abuse;
 mod jobs;
+mod limits;
 mod offers;
 mod properties;
 mod transactions;
@@ -40,6 +41,10 @@ impl Lab {
         let mut lab = Lab { chain, pool, now, blocks: Vec::new() };
         (0..12).for_each(|_| drop(lab.mine([])));
         lab
+    }
+
+    pub fn rules(&self) -> WalletRules {
+        WalletRules::for_network(network())
     }
 
     /// The coinbase output of a block.
