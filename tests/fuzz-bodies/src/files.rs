@@ -57,7 +57,8 @@ pub(crate) fn readable(error: &ImportError, names: &[&str]) {
     let text = error.to_string();
     assert!(!text.is_empty() && text.len() < 1500, "{} bytes: {text}", text.len());
     assert!(!text.contains(|c: char| c.is_control()), "more than one line: {text:?}");
-    let named = |file: &String| assert!(names.iter().any(|n| n == file) || text.contains("no name of a file"), "{text}");
+    let named =
+        |file: &String| assert!(names.iter().any(|n| n == file) || text.contains("no name of a file"), "{text}");
     let told = |what: &String| assert!(!what.is_empty(), "{text}");
     match error {
         ImportError::MissingFile { file, advice } => {

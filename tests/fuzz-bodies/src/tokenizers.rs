@@ -34,7 +34,13 @@ pub fn run(input: &[u8]) {
             // A package holds a file as it is.
             let json = files.remove("tokenizer.json").unwrap_or_default();
             if let Ok(json) = String::from_utf8(json) {
-                used(&TokenizerSpec::HuggingFace(HuggingFaceSpec::new(json)), None, vocabulary, &text, template.as_deref());
+                used(
+                    &TokenizerSpec::HuggingFace(HuggingFaceSpec::new(json)),
+                    None,
+                    vocabulary,
+                    &text,
+                    template.as_deref(),
+                );
             }
             return;
         }
@@ -106,8 +112,11 @@ fn streamed(tokenizer: &Tokenizer, ids: &[TokenId]) {
 }
 
 fn chats(tokenizer: &Tokenizer, template: &str, vocabulary: u32, text: &str) {
-    let messages =
-        [Message { role: "system", content: "Be brief." }, Message { role: "user", content: text }, Message { role: "assistant", content: "" }];
+    let messages = [
+        Message { role: "system", content: "Be brief." },
+        Message { role: "user", content: text },
+        Message { role: "assistant", content: "" },
+    ];
     for (n, add_generation_prompt) in [(2, true), (3, false), (0, true)] {
         let chat = Chat { messages: &messages[..n], add_generation_prompt, date: None };
         match chat_ids(tokenizer, template, &chat) {

@@ -23,7 +23,8 @@ pub const PROVABLE: ProvableModel =
 /// `dev`, with a target that every second hash reaches, and a provable model.
 pub fn params() -> &'static NetworkParams {
     static PARAMS: LazyLock<NetworkParams> = LazyLock::new(|| {
-        let mut params = NetworkParams { pow_limit: CompactTarget(0x207f_ffff), ..NetworkParams::of(Network::Dev).clone() };
+        let mut params =
+            NetworkParams { pow_limit: CompactTarget(0x207f_ffff), ..NetworkParams::of(Network::Dev).clone() };
         params.contract.provable_models = &[PROVABLE];
         params.genesis_nonce = solve(params.genesis()).header.nonce;
         params

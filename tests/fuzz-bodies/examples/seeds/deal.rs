@@ -30,7 +30,8 @@ fn facts(rules: &WalletRules, tip: u32, now: u32) -> Facts<'_> {
 pub fn played() -> Deal {
     let rules = WalletRules::for_network(params());
     let at = facts(&rules, 100, 0);
-    let private = JobPrivate { prompt: "Once upon".into(), token_ids: [1, 5, 9].map(TokenId).to_vec(), seed: 7, salt: [3; 32] };
+    let private =
+        JobPrivate { prompt: "Once upon".into(), token_ids: [1, 5, 9].map(TokenId).to_vec(), seed: 7, salt: [3; 32] };
     let job = JobParams {
         version: JobParams::VERSION,
         model: ModelRoot([1; 32]),

@@ -13,9 +13,15 @@ use std::path::Path;
 fn main() -> std::io::Result<()> {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus");
     // Lists of choices: any bytes are one.
-    for (target, length) in
-        [("chain", 300), ("contract", 160), ("filters", 200), ("keys", 120), ("messages", 400), ("packages", 300), ("script", 200)]
-    {
+    for (target, length) in [
+        ("chain", 300),
+        ("contract", 160),
+        ("filters", 200),
+        ("keys", 120),
+        ("messages", 400),
+        ("packages", 300),
+        ("script", 200),
+    ] {
         for seed in 0..8 {
             let bytes: Vec<u8> = (0..length).map(|i| random(seed, i) as u8).collect();
             put(&corpus, target, &bytes)?;

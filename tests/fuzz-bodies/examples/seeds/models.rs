@@ -10,7 +10,17 @@ type Files = BTreeMap<String, Vec<u8>>;
 
 fn smallest(family: Family) -> RandomShape {
     let (heads, kv_heads) = (1, 1);
-    RandomShape { dim: 2, layers: 1, heads, kv_heads, head_dim: 2, hidden: 2, vocabulary: 258, context: 4, ..family.shape() }
+    RandomShape {
+        dim: 2,
+        layers: 1,
+        heads,
+        kv_heads,
+        head_dim: 2,
+        hidden: 2,
+        vocabulary: 258,
+        context: 4,
+        ..family.shape()
+    }
 }
 
 /// All of them.

@@ -57,7 +57,8 @@ impl Lab {
         match choices.below(8) {
             0..=2 if self.blocks.len() < MOST_BLOCKS + grown().len() => {
                 // Mostly on one of the newest.
-                let back = choices.below(if choices.seldom() { self.blocks.len() } else { 4 });
+                let reach = if choices.seldom() { self.blocks.len() } else { 4 };
+                let back = choices.below(reach);
                 let parent = self.blocks.len() - 1 - back.min(self.blocks.len() - 1);
                 let Some(known) = blocks::make(&self.blocks[parent], parent, choices) else { return };
                 let block = known.block.clone();
@@ -160,7 +161,11 @@ impl Lab {
             }
         }
         let best = best.expect("the genesis block is here");
-        assert_eq!(self.chain.tip_hash(), best.block.hash(), "the tip is not the best of the valid blocks that are here");
+        assert_eq!(
+            self.chain.tip_hash(),
+            best.block.hash(),
+            "the tip is not the best of the valid blocks that are here"
+        );
         self.same_as(best);
         self.telling();
     }

@@ -36,9 +36,18 @@ fn terms(choices: &mut Choices<'_>) -> Terms {
     let p = &params().contract;
     let dust = p.dust.0;
     let person = |usual, choices: &mut Choices<'_>| public(if choices.seldom() { choices.below(5) } else { usual });
-    let move_fee = { let edge = choices.of(&[10_000, 0, p.max_move_fee.0]); near(edge, choices) };
-    let bond = { let edge = choices.of(&[100_000, 0, 12]); near(edge, choices) };
-    let reserve = { let edge = bond.wrapping_add(move_fee.wrapping_mul(4)); near(edge, choices) };
+    let move_fee = {
+        let edge = choices.of(&[10_000, 0, p.max_move_fee.0]);
+        near(edge, choices)
+    };
+    let bond = {
+        let edge = choices.of(&[100_000, 0, 12]);
+        near(edge, choices)
+    };
+    let reserve = {
+        let edge = bond.wrapping_add(move_fee.wrapping_mul(4));
+        near(edge, choices)
+    };
     let period = |least: u32, choices: &mut Choices<'_>| {
         let edge = if choices.seldom() { p.max_period } else { least + choices.below(8) as u32 };
         near(u64::from(edge), choices) as u16
@@ -55,8 +64,14 @@ fn terms(choices: &mut Choices<'_>) -> Terms {
         job_key: public(2),
         node_key: person(NODE, choices),
         reward_address: hash(4),
-        reward: Amount({ let edge = choices.of(&[200_000, dust, 100_000_000]); near(edge, choices) }),
-        stake: Amount({ let edge = choices.of(&[300_000, dust, 200_000_000]); near(edge, choices) }),
+        reward: Amount({
+            let edge = choices.of(&[200_000, dust, 100_000_000]);
+            near(edge, choices)
+        }),
+        stake: Amount({
+            let edge = choices.of(&[300_000, dust, 200_000_000]);
+            near(edge, choices)
+        }),
         reserve: Amount(reserve),
         move_fee: Amount(move_fee),
         bond: Amount(bond),
@@ -105,13 +120,16 @@ impl Draft {
             1 => self.job = JobId([choices.byte(); 32]),
             2 => self.outputs.push(TxOut { value: Amount(5), script_pubkey: terms.script() }),
             3 => self.outputs.push(TxOut { value: Amount(0), script_pubkey: Script(vec![0xc0, 1, 1]) }),
-            4 => self.coins.push(Coin { output: TxOut { value: Amount(9), script_pubkey: terms.script() }, ..plain(0, 0) }),
+            4 => self
+                .coins
+                .push(Coin { output: TxOut { value: Amount(9), script_pubkey: terms.script() }, ..plain(0, 0) }),
             5 => self.outputs.rotate_left(1),
             6 => drop(self.outputs.pop()),
             7 => {
                 let length = choices.below(8);
                 let script = [&[0xc0][..], choices.bytes(length)].concat();
-                self.coins.push(Coin { output: TxOut { value: Amount(9), script_pubkey: Script(script) }, ..plain(0, 0) });
+                self.coins
+                    .push(Coin { output: TxOut { value: Amount(9), script_pubkey: Script(script) }, ..plain(0, 0) });
             }
             _ => {}
         }
@@ -162,7 +180,8 @@ fn contract_move(terms: Terms, choices: &mut Choices<'_>) -> Case {
     let height = Height(near(u64::from(since.plus(u32::from(offset)).0), choices) as u32);
     let locked = terms.reward.0.saturating_add(terms.stake.0).saturating_add(terms.reserve.0);
     let value = near(locked.saturating_sub(terms.move_fee.0.saturating_mul(choices.below(2) as u64)), choices);
-    let contract = Coin { output: TxOut { value: Amount(value), script_pubkey: terms.script() }, height: since, coinbase: false };
+    let contract =
+        Coin { output: TxOut { value: Amount(value), script_pubkey: terms.script() }, height: since, coinbase: false };
     let made = choices.of(&[Move::Close, Move::Reveal, Move::Demand, Move::Claim, Move::Finalize]);
     let mut draft = Draft { coins: vec![contract], outputs: outputs(&terms, value, made, choices), job: terms.job_id };
     if choices.below(2) == 0 {
@@ -201,7 +220,8 @@ fn outputs(terms: &Terms, value: u64, made: Move, choices: &mut Choices<'_>) -> 
         }
         Move::Finalize => {
             let rest = value.wrapping_sub(terms.reward.0).wrapping_sub(terms.stake.0).wrapping_sub(fee);
-            let person = |usual, choices: &mut Choices<'_>| pay_to(if choices.seldom() { choices.below(5) } else { usual });
+            let person =
+                |usual, choices: &mut Choices<'_>| pay_to(if choices.seldom() { choices.below(5) } else { usual });
             let mut all = vec![
                 to(near(terms.reward.0, choices), person(4, choices)),
                 to(near(terms.stake.0, choices), person(NODE, choices)),

@@ -75,7 +75,8 @@ fn sum<'a>(outputs: impl IntoIterator<Item = &'a TxOut>) -> u128 {
 
 /// "A move inside a period is valid below its end, a move after it from its end on, never both."
 fn windows(terms: &Terms, since: Height, height: Height) {
-    let open = |state, contract_move, height| check_window(&terms.in_state(state), contract_move, since, height).is_ok();
+    let open =
+        |state, contract_move, height| check_window(&terms.in_state(state), contract_move, since, height).is_ok();
     let before = Height(height.0.saturating_sub(1));
     for at in [height, before, since, Height(u32::MAX)] {
         let (reveal, claim) = (open(State::Demanded, Move::Reveal, at), open(State::Demanded, Move::Claim, at));

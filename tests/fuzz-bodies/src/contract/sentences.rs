@@ -68,9 +68,10 @@ fn pays(output: &TxOut, to: KeyHash) -> bool {
 /// "settle: node: input 0, a P2PKH coin of the node key, at least S; at most valid-until; output 0: W+S+R."
 fn settles(tx: &Transaction, coins: &[Coin], terms: &Terms, height: Height, network: &NetworkParams) -> bool {
     let stake = &coins[0].output;
+    let locked: u128 = [terms.reward, terms.stake, terms.reserve].iter().map(|a| u128::from(a.0)).sum();
     terms.state == State::Settlement
         && well_formed(terms, network)
-        && u128::from(tx.outputs[0].value.0) == [terms.reward, terms.stake, terms.reserve].iter().map(|a| u128::from(a.0)).sum()
+        && u128::from(tx.outputs[0].value.0) == locked
         && pays(stake, terms.node_key.hash())
         && stake.value >= terms.stake
         && height <= terms.valid_until
@@ -81,7 +82,11 @@ fn well_formed(t: &Terms, network: &NetworkParams) -> bool {
     let [w, s, r, f, b] = [t.reward, t.stake, t.reserve, t.move_fee, t.bond].map(|a| u128::from(a.0));
     // "W and S at least dust, sums checked; f within its limit; R at least B + 4f."
     let dust = u128::from(p.dust.0);
-    let money = w >= dust && s >= dust && w + s + r <= u128::from(MAX_MONEY.0) && t.move_fee <= p.max_move_fee && r >= b + 4 * f;
+    let money = w >= dust
+        && s >= dust
+        && w + s + r <= u128::from(MAX_MONEY.0)
+        && t.move_fee <= p.max_move_fee
+        && r >= b + 4 * f;
     // "Periods and lengths within network limits."
     let periods = [
         (t.periods.reveal, p.min_reveal),

@@ -20,9 +20,9 @@ use camelid_core::job::{
 };
 use camelid_core::keys::{PublicKey, Signature};
 use camelid_core::message::{ChainStatus, Ciphertext, Envelope, FilterHeaders, Request, Response};
+use camelid_core::model::Sampling;
 use camelid_core::model::package::Manifest;
 use camelid_core::model::tokenizer::TokenizerSpec;
-use camelid_core::model::Sampling;
 use camelid_core::transaction::{Coin, Script, Transaction};
 use camelid_core::units::Amount;
 

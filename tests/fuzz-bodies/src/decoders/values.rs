@@ -196,7 +196,7 @@ pub(super) fn manifest(manifest: &Manifest) {
     if let Ok(layout) = Layout::new(manifest, manifest.to_bytes().len() as u64) {
         let mut end = layout.head_len;
         for place in [&layout.activation, &layout.rotary, &layout.positions, &layout.embedding.mantissas] {
-            assert!(place.start >= end && place.end >= place.start && place.start % 64 == 0);
+            assert!(place.start >= end && place.end >= place.start && place.start.is_multiple_of(64));
             end = place.end;
         }
         assert!(layout.total >= end);

@@ -125,10 +125,9 @@ fn built(record: &JobRecord, choices: &mut Choices<'_>) -> Option<(Transaction, 
     let tx = build_settlement(&parts, params()).ok()?;
     let keys = core::iter::once(accept.body.node_key).chain(create.coins.iter().map(|c| c.key));
     let values = core::iter::once(*stake).chain(record.coin_values.iter().copied());
-    let spent = keys.zip(values).map(|(key, value)| TxOut {
-        value,
-        script_pubkey: camelid_core::script::templates::p2pkh(key.hash()),
-    });
+    let spent = keys
+        .zip(values)
+        .map(|(key, value)| TxOut { value, script_pubkey: camelid_core::script::templates::p2pkh(key.hash()) });
     Some((tx, spent.collect()))
 }
 

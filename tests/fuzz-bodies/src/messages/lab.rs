@@ -14,7 +14,8 @@ use camelid_core::units::{Height, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Small enough to be reached.
-const LIMITS: PoolLimits = PoolLimits { max_bytes: 6_000, min_fee_rate: 1_000, expiry_seconds: 3_600, max_ancestors: 5 };
+const LIMITS: PoolLimits =
+    PoolLimits { max_bytes: 6_000, min_fee_rate: 1_000, expiry_seconds: 3_600, max_ancestors: 5 };
 
 pub(super) struct Lab {
     pub chain: TestChain,
@@ -136,7 +137,8 @@ impl Lab {
     pub fn fork(&mut self, choices: &mut Choices<'_>) {
         let depth = choices.below(3) as u32 + 1;
         let from = self.chain.height().0.saturating_sub(depth);
-        let block_at = |height| self.chain.block_at(Height(height)).expect("memory does not fail").expect("below the tip").block;
+        let block_at =
+            |height| self.chain.block_at(Height(height)).expect("memory does not fail").expect("below the tip").block;
         let mut side = grown()[from.min(BASE) as usize].clone();
         for height in BASE + 1..=from {
             side.accept_block(block_at(height), LATE).expect("it was valid here");
@@ -215,4 +217,3 @@ impl Lab {
         }
     }
 }
-

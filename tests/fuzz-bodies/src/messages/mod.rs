@@ -78,8 +78,11 @@ fn payload(lab: &mut Lab, choices: &mut Choices<'_>) {
     let (kind, bytes) = match old {
         Some((kind, mut body)) if choices.below(4) > 0 => {
             for _ in 0..choices.below(3) {
-                let at = usize::from(choices.short()) % body.len();
-                body[at] ^= choices.byte();
+                let at = usize::from(choices.short()) % body.len().max(1);
+                let change = choices.byte();
+                if let Some(byte) = body.get_mut(at) {
+                    *byte ^= change;
+                }
             }
             (kind, body)
         }

@@ -85,8 +85,20 @@ impl<'a> Values<'a> {
         match self.style {
             0 => high,
             1 => low,
-            2 => if self.at.is_multiple_of(2) { high } else { low },
-            3 => if byte(self.at) & 1 == 0 { high } else { low },
+            2 => {
+                if self.at.is_multiple_of(2) {
+                    high
+                } else {
+                    low
+                }
+            }
+            3 => {
+                if byte(self.at) & 1 == 0 {
+                    high
+                } else {
+                    low
+                }
+            }
             4 => (random as i64 & 0xff).clamp(low, high),
             _ => low + (random % (high - low + 1) as u64) as i64,
         }
@@ -106,10 +118,13 @@ fn written(manifest: &Manifest, choices: &mut Choices<'_>) -> Result<Vec<u8>, Pa
     let w = &mut writer;
     // "No entry is above one and no two neighbours lie too far apart": a walk.
     let (mut values, mut gate) = (Values::new(choices), 1i64 << 23);
-    w.put(&layout.activation, (0..count(&layout.activation, 4)).map(|_| {
-        gate = (gate + values.next(-(1 << 20), 1 << 20)).clamp(0, 1 << 24);
-        (gate as u32).to_le_bytes()
-    }))?;
+    w.put(
+        &layout.activation,
+        (0..count(&layout.activation, 4)).map(|_| {
+            gate = (gate + values.next(-(1 << 20), 1 << 20)).clamp(0, 1 << 24);
+            (gate as u32).to_le_bytes()
+        }),
+    )?;
     let mut values = Values::new(choices);
     w.put(&layout.rotary, (0..count(&layout.rotary, 2)).map(|_| (values.next(-16_384, 16_384) as i16).to_le_bytes()))?;
     any(w, &layout.positions, choices)?;

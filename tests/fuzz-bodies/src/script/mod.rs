@@ -10,7 +10,8 @@ use crate::world::{PEOPLE, hash, pay_to, public, secret};
 use camelid_core::hash::{KeyHash, sha256};
 use camelid_core::keys::{Signature, VerifyingKey};
 use camelid_core::script::{
-    Checker, Instruction, ScriptBuilder, ScriptKind, SpendChecker, classify, parse, signature_operations, templates, verify,
+    Checker, Instruction, ScriptBuilder, ScriptKind, SpendChecker, classify, parse, signature_operations, templates,
+    verify,
 };
 use camelid_core::transaction::{OutPoint, Script, Sequence, SignatureHasher, Transaction, TransactionBuilder, TxOut};
 use camelid_core::units::{Amount, Network};
@@ -29,6 +30,7 @@ pub fn run(input: &[u8]) {
 /// A transaction with two inputs, of which one spends the output that is looked at.
 struct Spend {
     tx: Transaction,
+    spent: [TxOut; 2],
     index: usize,
     hasher: SignatureHasher,
 }
@@ -38,16 +40,20 @@ impl Spend {
         let index = choices.below(2);
         let sequences = [0xffff_fffe, 0xffff_ffff, 0, 5, 0x0040_0007, 0x8000_0000];
         let lock_times = [0, 1, 499_999_999, 500_000_000, u32::MAX];
-        let number = |choices: &mut Choices<'_>, all: &[u32]| if choices.seldom() { choices.word() } else { choices.of(all) };
+        let number =
+            |choices: &mut Choices<'_>, all: &[u32]| if choices.seldom() { choices.word() } else { choices.of(all) };
         let builder = (0..2).fold(TransactionBuilder::new(), |builder, n| {
             let previous = OutPoint { txid: Default::default(), index: n };
             builder.input_after(previous, Sequence(number(choices, &sequences)))
         });
         let tx = builder.output(Amount(7), pay_to(3)).lock_time(number(choices, &lock_times)).build();
-        let mut spent = [TxOut { value: Amount(4), script_pubkey: pay_to(4) }, TxOut { value: Amount(5), script_pubkey: pay_to(4) }];
+        let mut spent = [
+            TxOut { value: Amount(4), script_pubkey: pay_to(4) },
+            TxOut { value: Amount(5), script_pubkey: pay_to(4) },
+        ];
         spent[index].script_pubkey = script_pubkey.clone();
         let hasher = SignatureHasher::new(&tx, &spent, Network::Dev);
-        Spend { tx, index, hasher }
+        Spend { tx, spent, index, hasher }
     }
 
     fn signature(&self, person: usize) -> Signature {
@@ -85,7 +91,8 @@ fn judged(script_sig: &Script, script_pubkey: &Script, spend: &Spend) -> bool {
     let inner = SpendChecker::new(&spend.tx, spend.index, &spend.hasher);
     let checker = Counting { inner, checks: Cell::new(0), asked: Cell::new(false) };
     let verdict = verify(script_sig, script_pubkey, &checker);
-    let second = second::satisfied(script_sig.as_bytes(), script_pubkey.as_bytes(), &spend.tx, spend.index, &spend.hasher);
+    let (sig, pubkey) = (script_sig.as_bytes(), script_pubkey.as_bytes());
+    let second = second::satisfied(sig, pubkey, &spend.tx, &spend.spent, spend.index);
     assert_eq!(verdict.is_ok(), second, "{verdict:?} for {script_sig:?} {script_pubkey:?}");
     // "They are counted before they are made."
     assert!(checker.checks.get() <= signature_operations(script_pubkey), "{} checks", checker.checks.get());
@@ -130,19 +137,19 @@ fn told(script: &Script, satisfied: bool) {
 
 /// Bytes as they come.
 fn raw(choices: &mut Choices<'_>) {
-    let head = Choices::new(choices.bytes(16));
+    let mut head = Choices::new(choices.bytes(16));
     let length = usize::from(choices.short());
     let script_pubkey = Script(choices.bytes(length).to_vec());
     let script_sig = Script(choices.rest().to_vec());
-    judged(&script_sig, &script_pubkey, &Spend::new(&script_pubkey, &mut head.clone()));
+    judged(&script_sig, &script_pubkey, &Spend::new(&script_pubkey, &mut head));
 }
 
 /// Opcodes and elements that fit each other more often than bytes do.
 fn assembled(choices: &mut Choices<'_>) {
-    let head = Choices::new(choices.bytes(16));
+    let mut head = Choices::new(choices.bytes(16));
     let steps = choices.below(64);
     let script_pubkey = (0..steps).fold(ScriptBuilder::new(), |builder, _| write::step(builder, choices)).build();
-    let spend = Spend::new(&script_pubkey, &mut head.clone());
+    let spend = Spend::new(&script_pubkey, &mut head);
     let mut script_sig = ScriptBuilder::new();
     while !choices.is_empty() {
         script_sig = write::element(script_sig, choices, &spend);
@@ -152,7 +159,7 @@ fn assembled(choices: &mut Choices<'_>) {
 
 /// What wallets write is satisfied by what they sign, and by nothing else.
 fn template(choices: &mut Choices<'_>) {
-    let head = Choices::new(choices.bytes(16));
+    let mut head = Choices::new(choices.bytes(16));
     let first = choices.below(PEOPLE);
     let multisig = choices.below(2) == 1;
     let count = if multisig { choices.below(PEOPLE) + 1 } else { 1 };
@@ -163,7 +170,7 @@ fn template(choices: &mut Choices<'_>) {
         true => templates::multisig(required as u8, &keys).expect("1 <= m <= n <= 16"),
         false => pay_to(first),
     };
-    let spend = Spend::new(&script_pubkey, &mut head.clone());
+    let spend = Spend::new(&script_pubkey, &mut head);
     // Those who must sign, and what goes wrong.
     let mut signers: Vec<usize> = people.iter().copied().take(required).collect();
     match choices.below(6) {

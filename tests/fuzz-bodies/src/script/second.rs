@@ -1,19 +1,20 @@
 //! A second interpreter: "Script" of `docs/protocol.md`, read once more. Sentences of it stand above what follows from them.
 //! Only the verdict counts, so whatever fails is `None`.
 
+use crate::world::signed_hash;
 use camelid_core::hash::{hash160, sha256, sha256d};
 use camelid_core::keys::{PublicKey, Signature};
 use camelid_core::script::opcode::Opcode;
-use camelid_core::transaction::{SignatureHasher, Transaction};
+use camelid_core::transaction::{Transaction, TxOut};
 
 pub(super) fn satisfied(
     script_sig: &[u8],
     script_pubkey: &[u8],
     tx: &Transaction,
+    spent: &[TxOut],
     index: usize,
-    hasher: &SignatureHasher,
 ) -> bool {
-    let mut run = Run { stack: Vec::new(), branches: Vec::new(), tx, index, hasher, keys: 0 };
+    let mut run = Run { stack: Vec::new(), branches: Vec::new(), tx, spent, index, keys: 0 };
     run.both(script_sig, script_pubkey).is_some()
 }
 
@@ -75,8 +76,8 @@ struct Run<'a> {
     stack: Vec<Vec<u8>>,
     branches: Vec<bool>,
     tx: &'a Transaction,
+    spent: &'a [TxOut],
     index: usize,
-    hasher: &'a SignatureHasher,
     /// Keys of multisigs so far.
     keys: usize,
 }
@@ -206,7 +207,7 @@ impl Run<'_> {
 
     /// Whether a signature is a key's, by the reference library.
     fn is_signature(&self, signature: &Signature, key: &PublicKey) -> bool {
-        key.verify_by_reference(&self.hasher.input(self.index as u32), signature)
+        key.verify_by_reference(&signed_hash(self.tx, self.spent, self.index, &[]), signature)
     }
 
     /// "A signature that does not fit is empty."

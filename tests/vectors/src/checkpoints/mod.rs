@@ -87,7 +87,6 @@ impl Dtype {
     }
 }
 
-
 /// All rows of a field.
 fn rows(source: &dyn Source, field: Field, layer: usize) -> Vec<Vec<f32>> {
     let (rows, cols) = source.shape().size(field);
