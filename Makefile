@@ -2,7 +2,7 @@
 # Build results go to ~/.cache/camelid/target, outside the checkout; CARGO_TARGET_DIR names another place.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test soak test-bits test-gpu test-models test-tokenizers test-browser bench-wasm wasm lint no-std bench-chain bench-engine bench-plots train
+.PHONY: help setup build demo test soak test-bits test-gpu test-models test-tokenizers test-browser bench-wasm wasm lint no-std bench-chain bench-engine bench-plots train fuzz
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
@@ -56,6 +56,9 @@ bench-plots: setup ## Draw the plots of docs/performance.md again
 
 train: setup ## Train the default model from nothing, or go on with it: make train TEACHER=path/to/stories260K.bin
 	@TEACHER="$(TEACHER)" sh scripts/train.sh
+
+fuzz: setup ## Run the fuzz targets, twenty minutes each: TARGET=name SECONDS=60, MERGE=1 puts what is new into the corpus
+	@TARGET="$(TARGET)" SECONDS="$(SECONDS)" MERGE="$(MERGE)" sh scripts/fuzz.sh
 
 lint: setup ## Format and lints alone
 	@sh scripts/lint.sh

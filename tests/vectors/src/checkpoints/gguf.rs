@@ -1,13 +1,18 @@
 //! A GGUF file as llama.cpp's converter writes it: matrices in the type asked for, vectors as F32.
 
-use super::{Dtype, Family, Written, neighbours, rows, source};
-use camelid_core::model::import::{Field, Source};
+use super::{Dtype, Family, Written, neighbours, rows};
+use camelid_core::model::import::{Field, RandomShape, Source, random_source};
 
 const ALIGNMENT: usize = 32;
 
 /// A GGUF file, version 3, with a scored vocabulary of the 256 bytes from id 2 on.
 pub fn gguf(seed: u64, family: Family, dtype: Dtype) -> Vec<u8> {
-    let source = source(seed, family);
+    gguf_of(seed, family, &family.shape(), dtype)
+}
+
+/// The same of a model of another shape, with at least 258 tokens.
+pub fn gguf_of(seed: u64, family: Family, shape: &RandomShape, dtype: Dtype) -> Vec<u8> {
+    let source = random_source(seed, shape);
     let (metadata, count) = metadata(&source, family);
     let tensors = tensors(&source, family);
     let mut out = b"GGUF".to_vec();

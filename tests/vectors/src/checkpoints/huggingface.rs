@@ -1,13 +1,24 @@
 //! A directory as `transformers` saves it.
 
-use super::{Dtype, Family, Written, rows, source, transposed};
-use camelid_core::model::import::{Field, Source};
+use super::{Dtype, Family, Written, rows, transposed};
+use camelid_core::model::import::{Field, RandomShape, Source, random_source};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 /// The files of a directory whose weights are spread over `shards` files.
 pub fn huggingface(seed: u64, family: Family, dtype: Dtype, shards: usize) -> BTreeMap<String, Vec<u8>> {
-    let source = source(seed, family);
+    huggingface_of(seed, family, &family.shape(), dtype, shards)
+}
+
+/// The same of a model of another shape, with at least 258 tokens.
+pub fn huggingface_of(
+    seed: u64,
+    family: Family,
+    shape: &RandomShape,
+    dtype: Dtype,
+    shards: usize,
+) -> BTreeMap<String, Vec<u8>> {
+    let source = random_source(seed, shape);
     let mut files = BTreeMap::new();
     let mut put = |name: &str, value: Value| files.insert(name.to_string(), value.to_string().into_bytes());
     put("config.json", config(&source, family));

@@ -1,12 +1,17 @@
 //! A llama2.c checkpoint, version 0: every field holds all layers; an untied head.
 
-use super::{Family, neighbours, rows, source};
-use camelid_core::model::import::{Field, Source};
+use super::{Family, neighbours, rows};
+use camelid_core::model::import::{Field, RandomShape, Source, random_source};
 
 /// The checkpoint of [`Family::Llama`]'s model.
 pub fn llama2c(seed: u64) -> Vec<u8> {
+    llama2c_of(seed, &Family::Llama.shape())
+}
+
+/// The same of a Llama of another shape.
+pub fn llama2c_of(seed: u64, shape: &RandomShape) -> Vec<u8> {
     use Field::*;
-    let source = source(seed, Family::Llama);
+    let source = random_source(seed, shape);
     let s = source.shape();
     let numbers = [s.dim, s.hidden, s.layers, s.heads, s.kv_heads, s.vocabulary, s.context].map(|v| v as i32);
     let mut out: Vec<u8> = numbers

@@ -5,11 +5,11 @@ mod gguf;
 mod huggingface;
 mod llama2c;
 
-pub use gguf::gguf;
-pub use huggingface::{huggingface, safetensors};
-pub use llama2c::llama2c;
+pub use gguf::{gguf, gguf_of};
+pub use huggingface::{huggingface, huggingface_of, safetensors};
+pub use llama2c::{llama2c, llama2c_of};
 
-use camelid_core::model::import::{Field, RandomShape, Source, Tensor, random_source};
+use camelid_core::model::import::{Field, RandomShape, Source, Tensor};
 use half::{bf16, f16};
 
 /// A family of models.
@@ -85,11 +85,6 @@ impl Dtype {
                 .collect(),
         }
     }
-}
-
-/// The model that is written.
-fn source(seed: u64, family: Family) -> impl Source {
-    random_source(seed, &family.shape())
 }
 
 /// All rows of a field.

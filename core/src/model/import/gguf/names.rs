@@ -8,7 +8,7 @@ use std::format;
 /// Finds a model's tensors. Llama's query and key rows lie so that neighbours turn together.
 pub(super) fn map(mut m: Mapped) -> Result<Mapped, ImportError> {
     use Field::*;
-    let Shape { layers, biases, tied_head, norm, mlp, architecture, head_dim, dim, .. } = *m.shape();
+    let Shape { layers, biases, tied_head, norm, mlp, architecture, head_dim, .. } = *m.shape();
     let layer_norm = norm == NormKind::Layer;
     let learned = m.shape().positions.kind() == PositionKind::Learned;
     let plain = |field, name, wanted| (field, name, Order::Rows, wanted);
@@ -55,13 +55,15 @@ pub(super) fn map(mut m: Mapped) -> Result<Mapped, ImportError> {
             m.map(field, layer, &name(part), order)?;
         }
         if together {
-            let bias = name("attn_qkv.bias");
-            for (i, (field, bias_field)) in [(Query, QueryBias), (Key, KeyBias), (Value, ValueBias)].iter().enumerate()
-            {
-                m.map_part(*field, layer, &whole, Order::Rows, i * dim, 3 * dim)?;
+            // Query, key and value rows follow each other: as many as the heads have, whatever the model's width.
+            let (bias, mut before) = (name("attn_qkv.bias"), 0);
+            let (query, kv) = (m.shape().query_dim(), m.shape().kv_dim());
+            for (field, bias_field, rows) in [(Query, QueryBias, query), (Key, KeyBias, kv), (Value, ValueBias, kv)] {
+                m.map_part(field, layer, &whole, Order::Rows, before, query + 2 * kv)?;
                 if biases.qkv {
-                    m.map_part(*bias_field, layer, &bias, Order::Rows, i * dim, 3 * dim)?;
+                    m.map_part(bias_field, layer, &bias, Order::Rows, before, query + 2 * kv)?;
                 }
+                before += rows;
             }
         }
     }

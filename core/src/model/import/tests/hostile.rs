@@ -187,6 +187,17 @@ fn hostile_gguf_files_are_refused() {
     }
 }
 
+/// Fewer key and value heads than the one tensor of all three has rows for: other rows would be read as values.
+#[test]
+fn one_tensor_of_query_key_and_value_fits_the_heads() {
+    let mut file = checkpoints::gguf(7, Family::Gpt2, Dtype::F32);
+    let name = b"gpt2.attention.head_count_kv";
+    let at = file.windows(name.len()).position(|w| w == name).unwrap() + name.len() + 4;
+    assert_eq!(file[at..at + 4], 4u32.to_le_bytes());
+    file[at..at + 4].copy_from_slice(&2u32.to_le_bytes());
+    says(&gguf(file).unwrap_err(), &["m.gguf", "blk.0.attn_qkv.weight has shape [96, 32], expected [64, 32]"]);
+}
+
 /// A disk with so much room.
 struct Disk {
     bytes: Vec<u8>,
