@@ -2,7 +2,7 @@
 # Build results go to ~/.cache/camelid/target, outside the checkout; CARGO_TARGET_DIR names another place.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-bits test-gpu test-models test-tokenizers test-browser bench-wasm wasm lint no-std bench-chain bench-engine bench-plots train
+.PHONY: help setup build demo test test-bits test-gpu test-models test-tokenizers test-browser soak bench-wasm wasm lint no-std bench-chain bench-engine bench-plots train
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
@@ -35,6 +35,9 @@ test-tokenizers: setup ## Tokenizers against Python's: ids and text of 10,000 li
 
 test-browser: setup ## The tests in Chromium alone: the same bits, checks of answers (the first run builds for minutes)
 	@sh scripts/test-browser.sh
+
+soak: setup ## The long runs, one after the other: ARGS=soak_NAME for one of them
+	@ARGS="$(ARGS)" sh scripts/soak.sh
 
 wasm: setup ## Build the WASM modules
 	@sh scripts/wasm.sh

@@ -117,6 +117,11 @@ impl DataDir {
         self.root.join("peer.key")
     }
 
+    /// The certificate of WebRTC connections, with its key.
+    pub fn webrtc_certificate(&self) -> PathBuf {
+        self.root.join("webrtc.pem")
+    }
+
     /// What the node must not forget beside the chain.
     pub fn journal(&self) -> PathBuf {
         self.root.join("journal.redb")

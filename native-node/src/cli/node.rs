@@ -43,11 +43,14 @@ fn status(s: &Status) -> String {
         false => "no".into(),
     };
     let computes = if s.computes.is_empty() { "no model".into() } else { s.computes.join(", ") };
-    pairs(&[
+    let mut rows = vec![
         ("network", s.network.clone()),
         ("program", s.agent.clone()),
         ("peer id", s.peer_id.clone()),
-        ("listens on", s.listen.join(", ")),
+        ("listens on", s.listen.first().cloned().unwrap_or_else(|| "nothing".into())),
+    ];
+    rows.extend(s.listen.iter().skip(1).map(|address| ("", address.clone())));
+    rows.extend([
         ("peers", s.peers.to_string()),
         ("height", format!("{}{}", s.height, if s.synced { "" } else { " (catching up)" })),
         ("tip", s.tip.clone()),
@@ -57,7 +60,8 @@ fn status(s: &Status) -> String {
         ("pool", format!("{} transactions", s.pool)),
         ("live jobs", s.live_jobs.to_string()),
         ("up for", format!("{} s", s.uptime_seconds)),
-    ])
+    ]);
+    pairs(&rows)
 }
 
 fn peers(peers: &[PeerView]) -> String {

@@ -12,25 +12,26 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// Far longer than anything here takes: a test that waits so long has failed.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
-struct Node {
-    handle: NetworkHandle,
-    events: mpsc::Receiver<NetworkEvent>,
-    _dir: Option<tempfile::TempDir>,
+pub(super) struct Node {
+    pub(super) handle: NetworkHandle,
+    pub(super) events: mpsc::Receiver<NetworkEvent>,
+    pub(super) _dir: Option<tempfile::TempDir>,
 }
 
-fn config(dir: &Path, peers: &[&Node]) -> NetworkConfig {
+pub(super) fn config(dir: &Path, peers: &[&Node]) -> NetworkConfig {
     NetworkConfig {
         identity_file: dir.join("peer.key"),
         listen: vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()],
         peers: peers.iter().map(|p| p.address()).collect(),
         network: Network::Dev,
         limits: Limits::default(),
+        transports: TransportFiles::in_folder(dir),
     }
 }
 
-async fn node_with(peers: &[&Node], change: impl FnOnce(&mut NetworkConfig)) -> Node {
+pub(super) async fn node_with(peers: &[&Node], change: impl FnOnce(&mut NetworkConfig)) -> Node {
     let dir = tempfile::tempdir().unwrap();
     let mut config = config(dir.path(), peers);
     change(&mut config);
@@ -38,21 +39,21 @@ async fn node_with(peers: &[&Node], change: impl FnOnce(&mut NetworkConfig)) -> 
     Node { handle, events, _dir: Some(dir) }
 }
 
-async fn node(peers: &[&Node]) -> Node {
+pub(super) async fn node(peers: &[&Node]) -> Node {
     node_with(peers, |_| ()).await
 }
 
 impl Node {
-    fn address(&self) -> Multiaddr {
+    pub(super) fn address(&self) -> Multiaddr {
         self.handle.listen_addresses().remove(0)
     }
 
-    fn id(&self) -> PeerId {
+    pub(super) fn id(&self) -> PeerId {
         self.handle.local_peer_id()
     }
 
     /// The first thing that `wanted` picks from the events; others are passed over.
-    async fn wait_for<T>(&mut self, mut wanted: impl FnMut(NetworkEvent) -> Option<T>) -> T {
+    pub(super) async fn wait_for<T>(&mut self, mut wanted: impl FnMut(NetworkEvent) -> Option<T>) -> T {
         let search = async {
             loop {
                 if let Some(found) = wanted(self.events.recv().await.expect("the network is running")) {
@@ -63,7 +64,7 @@ impl Node {
         tokio::time::timeout(PATIENCE, search).await.expect("the event comes")
     }
 
-    async fn connected_to(&mut self, other: &Node) -> PeerInfo {
+    pub(super) async fn connected_to(&mut self, other: &Node) -> PeerInfo {
         let id = other.id();
         self.wait_for(|e| match e {
             NetworkEvent::PeerConnected(info) if info.peer == id => Some(info),
@@ -72,11 +73,11 @@ impl Node {
         .await
     }
 
-    async fn disconnected_from(&mut self, id: PeerId) {
+    pub(super) async fn disconnected_from(&mut self, id: PeerId) {
         self.wait_for(|e| matches!(e, NetworkEvent::PeerDisconnected { peer } if peer == id).then_some(())).await;
     }
 
-    async fn gossip(&mut self) -> (Topic, MessageId, PeerId, Vec<u8>) {
+    pub(super) async fn gossip(&mut self) -> (Topic, MessageId, PeerId, Vec<u8>) {
         self.wait_for(|e| match e {
             NetworkEvent::Gossip { topic, id, from, data } => Some((topic, id, from, data.into_vec())),
             _ => None,
@@ -84,7 +85,7 @@ impl Node {
         .await
     }
 
-    async fn request(&mut self) -> (PeerId, Vec<u8>, Responder) {
+    pub(super) async fn request(&mut self) -> (PeerId, Vec<u8>, Responder) {
         self.wait_for(|e| match e {
             NetworkEvent::Request { peer, data, respond } => Some((peer, data.into_vec(), respond)),
             _ => None,
@@ -93,7 +94,7 @@ impl Node {
     }
 
     /// Publishes until the peers' subscriptions have arrived and `at` has got it.
-    async fn publish_until_heard(
+    pub(super) async fn publish_until_heard(
         &self,
         topic: Topic,
         data: &[u8],
@@ -111,7 +112,7 @@ impl Node {
     }
 }
 
-async fn until(what: &str, mut done: impl FnMut() -> bool) {
+pub(super) async fn until(what: &str, mut done: impl FnMut() -> bool) {
     let wait = async {
         while !done() {
             tokio::time::sleep(Duration::from_millis(20)).await;

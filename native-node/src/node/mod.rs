@@ -25,7 +25,7 @@ use crate::compute::{ComputeThread, Done, Limits as ComputeLimits, Memory};
 use crate::config::{Cheat, NodeConfig};
 use crate::engines::CpuOptions;
 use crate::models::{ModelError, ModelStore};
-use crate::network::{self, Limits, NetworkConfig, NetworkError, NetworkEvent, NetworkHandle, PeerId};
+use crate::network::{self, Limits, NetworkConfig, NetworkError, NetworkEvent, NetworkHandle, PeerId, TransportFiles};
 use crate::parallel::on_all_cores;
 use crate::store::{RedbStore, StoreError};
 use crate::wallet::{KeyFileError, Keyring, PaymentError};
@@ -285,6 +285,11 @@ pub async fn start(
         peers: config.peers.clone(),
         network: config.network,
         limits: Limits { max_peers: config.max_peers, ..Limits::default() },
+        transports: TransportFiles {
+            webrtc_certificate: config.data_dir.webrtc_certificate(),
+            tls: config.tls.clone(),
+            tls_trust: config.tls_trust.clone(),
+        },
     })
     .await?;
     let key = network.keypair().public().try_into_ed25519().map_err(|e| NodeError::Config(e.to_string()))?;
