@@ -9,17 +9,33 @@ use libp2p::swarm::DialError;
 use std::error::Error;
 use std::io;
 
+/// An error and its causes, one after the other.
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&e| {
+        // An input/output error names the cause of what it wraps as its cause, and passes over what it wraps.
+        match e.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(wrapped) => Some(wrapped as &(dyn Error + 'static)),
+            None => e.source(),
+        }
+    })
+}
+
 /// The first error of a kind in a chain of causes.
 fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
-    let mut next = Some(error);
-    while let Some(e) = next {
-        if let Some(found) = e.downcast_ref() {
-            return Some(found);
+    chain(error).find_map(|e| e.downcast_ref())
+}
+
+/// What an error and its causes say, each thing once.
+fn text(error: &(dyn Error + 'static)) -> String {
+    let mut all = String::new();
+    for said in chain(error).map(ToString::to_string).filter(|said| !said.is_empty()) {
+        if all.is_empty() {
+            all = said;
+        } else if !all.contains(&said) {
+            all = format!("{all}: {said}");
         }
-        // An input/output error names the cause of what it wraps as its cause, and passes over what it wraps.
-        next = e.downcast_ref::<io::Error>().and_then(io::Error::get_ref).map(|e| e as _).or_else(|| e.source());
     }
-    None
+    all
 }
 
 /// The kind of the innermost input/output error in a chain of causes.
@@ -70,6 +86,25 @@ fn at(address: &Multiaddr, error: &(dyn Error + 'static)) -> String {
         }
         _ if late => "no answer in time".into(),
         _ if io_kind(error) == Some(io::ErrorKind::ConnectionRefused) => "nobody listens there".into(),
-        _ => clean_to(160, &error.to_string()),
+        _ => clean_to(160, &text(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_are_found_and_told_once() {
+        let inner = io::Error::new(io::ErrorKind::ConnectionRefused, "refused");
+        let late = TransportTimeoutError::<io::Error>::Timeout;
+        let wrapped = io::Error::other(io::Error::other(TransportTimeoutError::Other(inner)));
+        assert_eq!(io_kind(&wrapped), Some(io::ErrorKind::ConnectionRefused));
+        assert_eq!(text(&wrapped), "refused");
+        let wrapped = io::Error::other(io::Error::other(late));
+        assert!(matches!(find(&wrapped), Some(TransportTimeoutError::<io::Error>::Timeout)));
+        let address = |text: &str| text.parse().unwrap();
+        assert_eq!(at(&address("/ip4/127.0.0.1/udp/5/quic-v1"), &wrapped), "no answer in time");
+        assert!(at(&address("/ip4/127.0.0.1/udp/5/webrtc-direct"), &wrapped).contains("certificate"));
     }
 }

@@ -57,7 +57,7 @@ where
 
 /// The one that knows an address.
 fn or(one: Boxed<Connection>, other: Boxed<Connection>) -> Boxed<Connection> {
-    one.or_transport(other).map(|connection, _| connection.into_inner()).boxed()
+    one.or_transport(other).map(|connection, _| connection.into_inner()).map_err(|error| error.into_inner()).boxed()
 }
 
 /// Makes the transports of a node with this key; fails when one that is to listen lacks what it needs.
