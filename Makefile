@@ -39,6 +39,9 @@ test-tokenizers: setup ## Tokenizers against Python's: ids and text of 10,000 li
 test-browser: setup ## The tests in Chromium alone: the same bits, checks of answers (the first run builds for minutes)
 	@sh scripts/test-browser.sh
 
+soak: setup ## The long runs, one after the other: ARGS=soak_NAME for one of them
+	@ARGS="$(ARGS)" sh scripts/soak.sh
+
 wasm: setup ## Build the WASM modules
 	@sh scripts/wasm.sh
 

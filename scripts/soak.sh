@@ -1,14 +1,19 @@
 #!/bin/sh
-# What takes long: the tests of `make test` that have a short run there, at full length. Hours.
+# What takes long: the tests of `make test` that have a short run there, at full length. Hours; each can be run alone:
+# WHAT=simulator, kills, power-cuts or transports.
 . "$(dirname "$0")/env.sh"
 features=$(sh scripts/features.sh)
-soak() {
-    say "$1"
-    shift
-    cargo test --locked --workspace --features "$features" "$@" -- --nocapture
+soak() { # what, in words, arguments of cargo test
+    case ${WHAT:-$1} in "$1") ;; *) return 0 ;; esac
+    say "$2"
+    shift 2
+    cargo test --locked --workspace --features "$features" "$@"
 }
 export CAMELID_SIM_SEEDS="${CAMELID_SIM_SEEDS:-1000}"
-soak "simulator: $CAMELID_SIM_SEEDS seeds" --test simulator
+soak simulator "simulator: $CAMELID_SIM_SEEDS seeds" --test simulator -- --nocapture
 export CAMELID_KILLS="${CAMELID_KILLS:-1000}" CAMELID_POWER_CUTS="${CAMELID_POWER_CUTS:-20000}"
-soak "processes killed $CAMELID_KILLS times" --test kill
-soak "the power cut $CAMELID_POWER_CUTS times" --lib power_cut
+soak kills "processes killed $CAMELID_KILLS times" --test kill -- --nocapture
+soak power-cuts "the power cut $CAMELID_POWER_CUTS times" --lib -- power_cut --nocapture
+# Latency and memory are measured: nothing beside it.
+export CAMELID_SOAK=1
+soak transports "thousands of requests over one connection of each transport" --lib -- soak_ --nocapture --test-threads 1

@@ -2,10 +2,13 @@
 //!
 //! ```toml
 //! network = "dev"                     # main, test or dev
-//! listen = ["127.0.0.1:27460"]        # for peers; [] for nowhere
+//! listen = ["127.0.0.1:27460"]        # for peers, each address one transport; [] for nowhere
 //! peers = ["127.0.0.1:27470"]         # to stay connected to
 //! seeds = []                          # peers to ask for others while nobody else is known
 //! outbound = 8                        # peers to find and to stay connected to; 0: those in `peers` alone
+//! tls_certificate = "cert.pem"        # for listening on /tls/ws: the chain, the node's own first
+//! tls_key = "key.pem"                 # and its private key
+//! tls_trust = ["our-ca.pem"]          # certificates to trust beside the public ones, dialling /tls/ws
 //! max_peers = 64
 //! checkpoints = ["1000:00ab..."]      # heights with block hashes: headers of others are refused there
 //! api = "127.0.0.1:27461"             # loopback only
@@ -24,7 +27,7 @@
 use crate::compute::Memory;
 use crate::data_dir::{DataDir, DataDirError};
 use crate::engines::EngineChoice;
-use crate::network::{AddressError, Limits, Multiaddr, parse_address};
+use crate::network::{AddressError, Limits, Multiaddr, TlsFiles, TransportKind, parse_address, parse_listen_address};
 use camelid_core::block::NetworkParams;
 use camelid_core::chain::Checkpoints;
 use camelid_core::hash::BlockHash;
@@ -33,7 +36,7 @@ use camelid_core::units::{Amount, Height, Network};
 use serde::Deserialize;
 use std::fs;
 use std::io::ErrorKind;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 /// The usual port for peers.
@@ -43,6 +46,26 @@ pub const fn peer_port(network: Network) -> u16 {
         Network::Test => 17460,
         Network::Dev => 27460,
     }
+}
+
+/// The usual port for browsers: WebSocket (TCP) and WebRTC (UDP).
+pub const fn browser_port(network: Network) -> u16 {
+    peer_port(network) + 2
+}
+
+/// Where a node listens for peers when nobody says where: on every transport that needs no certificate from elsewhere.
+fn usual_listen(network: Network) -> Vec<Multiaddr> {
+    // A newcomer's first node is nobody else's business.
+    let ip = if network == Network::Dev { Ipv4Addr::LOCALHOST } else { Ipv4Addr::UNSPECIFIED };
+    let (nodes, browsers) = (peer_port(network), browser_port(network));
+    [
+        (TransportKind::Tcp, nodes),
+        (TransportKind::Quic, nodes),
+        (TransportKind::WebSocket, browsers),
+        (TransportKind::WebRtc, browsers),
+    ]
+    .map(|(transport, port)| transport.on(SocketAddr::from((ip, port))))
+    .to_vec()
 }
 
 /// The usual address of the API.
@@ -83,6 +106,10 @@ pub struct NodeConfig {
     pub seeds: Vec<Multiaddr>,
     /// Peers to find and to stay connected to, the configured ones counted; 0 for those alone.
     pub outbound: usize,
+    /// The certificate for listening on WebSocket in TLS.
+    pub tls: Option<TlsFiles>,
+    /// Files of certificates to trust beside the public ones.
+    pub tls_trust: Vec<PathBuf>,
     /// Connections at once.
     pub max_peers: usize,
     /// Blocks that the chain is held to.
@@ -205,6 +232,10 @@ struct File {
     #[serde(default)]
     seeds: Vec<String>,
     outbound: Option<usize>,
+    tls_certificate: Option<PathBuf>,
+    tls_key: Option<PathBuf>,
+    #[serde(default)]
+    tls_trust: Vec<PathBuf>,
     max_peers: Option<usize>,
     #[serde(default)]
     checkpoints: Vec<String>,
@@ -275,6 +306,13 @@ fn value<T, E: ToString>(key: &'static str, result: Result<T, E>) -> Result<T, C
     result.map_err(|e| ConfigError::Value { key, reason: e.to_string() })
 }
 
+fn addresses(
+    list: Vec<String>,
+    parse: impl Fn(&str) -> Result<Multiaddr, AddressError>,
+) -> Result<Vec<Multiaddr>, AddressError> {
+    list.iter().map(|address| parse(address)).collect()
+}
+
 impl NodeConfig {
     /// Reads the file (the one named, or `camelid.toml` in the folder if it is there) and puts the command line over it.
     pub fn load(line: Overrides) -> Result<Self, ConfigError> {
@@ -300,13 +338,27 @@ impl NodeConfig {
         let beside = |name: &Path| path.parent().unwrap_or(Path::new("")).join(name);
 
         let listen = match (line.listen.is_empty(), file.listen) {
-            (false, _) => line.listen.into_iter().filter(|l| l != "none").collect(),
-            (true, Some(listen)) => listen,
-            // A newcomer's first node is nobody else's business.
-            (true, None) if network == Network::Dev => vec![format!("127.0.0.1:{}", peer_port(network))],
-            (true, None) => vec![format!("0.0.0.0:{}", peer_port(network))],
+            (false, _) => Some(line.listen.into_iter().filter(|l| l != "none").collect()),
+            (true, listen) => listen,
         };
-        let addresses = |list: Vec<String>| list.iter().map(|a| parse_address(a)).collect::<Result<_, AddressError>>();
+        let listen = match listen {
+            Some(listen) => value("listen", addresses(listen, parse_listen_address))?,
+            None => usual_listen(network),
+        };
+        let tls = match (file.tls_certificate.as_deref().map(beside), file.tls_key.as_deref().map(beside)) {
+            (Some(certificate), Some(key)) => Some(TlsFiles { certificate, key }),
+            (None, None) => None,
+            _ => {
+                let reason = "a certificate and its key belong together: set tls_certificate and tls_key".into();
+                return Err(ConfigError::Value { key: "tls_certificate", reason });
+            }
+        };
+        let secure = |a: &&Multiaddr| TransportKind::of(a) == Some(TransportKind::SecureWebSocket);
+        if let (Some(address), None) = (listen.iter().find(secure), &tls) {
+            let reason =
+                format!("{address} needs a certificate: set tls_certificate and tls_key in {}", path.display());
+            return Err(ConfigError::Value { key: "listen", reason });
+        }
         let api = match (line.api, file.api) {
             (Some(api), _) => api,
             (None, Some(text)) => value(
@@ -352,10 +404,12 @@ impl NodeConfig {
         }
         Ok(NodeConfig {
             network,
-            listen: value("listen", addresses(listen))?,
-            peers: value("peers", addresses(file.peers.into_iter().chain(line.peers).collect()))?,
-            seeds: value("seeds", addresses(file.seeds))?,
+            listen,
+            peers: value("peers", addresses(file.peers.into_iter().chain(line.peers).collect(), parse_address))?,
+            seeds: value("seeds", addresses(file.seeds, parse_address))?,
             outbound,
+            tls,
+            tls_trust: file.tls_trust.iter().map(|file| beside(file)).collect(),
             max_peers,
             checkpoints: value("checkpoints", file.checkpoints.iter().map(|text| checkpoint(text)).collect())?,
             api,
@@ -395,7 +449,10 @@ mod tests {
         let config = NodeConfig::load(line).unwrap();
         assert_eq!((config.network, config.mine, config.max_peers), (Network::Dev, false, 64));
         assert_eq!((config.outbound, config.seeds.len()), (8, 0));
-        assert_eq!(config.listen[0].to_string(), "/ip4/127.0.0.1/tcp/27460");
+        let listen: Vec<String> = config.listen.iter().map(ToString::to_string).collect();
+        let on = |rest: &str| format!("/ip4/127.0.0.1/{rest}");
+        let usual = ["tcp/27460", "udp/27460/quic-v1", "tcp/27462/ws", "udp/27462/webrtc-direct"].map(on);
+        assert_eq!(listen, usual);
         assert_eq!(config.api.to_string(), "127.0.0.1:27461");
     }
 
@@ -432,6 +489,17 @@ mod tests {
     }
 
     #[test]
+    fn a_certificate_is_beside_the_file() {
+        let text = "listen = ['127.0.0.1:1', '/ip4/127.0.0.1/tcp/2/tls/ws']\ntls_certificate = 'cert.pem'\n\
+                    tls_key = '/keys/key.pem'\ntls_trust = ['ca.pem']\n";
+        let (dir, config) = load(text, |_| ());
+        let config = config.unwrap();
+        let tls = config.tls.unwrap();
+        assert_eq!((tls.certificate, tls.key), (dir.path().join("cert.pem"), "/keys/key.pem".into()));
+        assert_eq!((config.tls_trust, config.listen.len()), (vec![dir.path().join("ca.pem")], 2));
+    }
+
+    #[test]
     fn what_is_wrong_is_named_in_one_line() {
         let cases = [
             ("mine = true\nmnie_to = 'x'\n", "camelid.toml, line 2: unknown key `mnie_to`"),
@@ -441,6 +509,13 @@ mod tests {
             ("network = 'test'\n", "is for network test, not dev"),
             ("api = 'here'", "api: `here` is no address"),
             ("listen = ['somewhere']", "listen: `somewhere` is no network address"),
+            ("listen = ['/dns4/somewhere/tcp/5']", "only an IP address can be listened on"),
+            (
+                "listen = ['/ip4/127.0.0.1/tcp/5/wss']",
+                "/ip4/127.0.0.1/tcp/5/wss needs a certificate: set tls_certificate",
+            ),
+            ("tls_key = 'key.pem'", "a certificate and its key belong together"),
+            ("peers = ['/ip4/127.0.0.1/udp/5/webrtc-direct']", "the hash of the peer's certificate is missing"),
             ("peers = ['/ip4/1.2.3.4/udp/5']", "peers: "),
             (
                 "engine = 'abacus'",

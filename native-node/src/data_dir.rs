@@ -127,6 +127,11 @@ impl DataDir {
         self.root.join("peers.bans")
     }
 
+    /// The certificate of WebRTC connections, with its key.
+    pub fn webrtc_certificate(&self) -> PathBuf {
+        self.root.join("webrtc.pem")
+    }
+
     /// What the node must not forget beside the chain.
     pub fn journal(&self) -> PathBuf {
         self.root.join("journal.redb")

@@ -13,7 +13,7 @@ use camelid_core::message::{
 use camelid_core::transaction::Script;
 use camelid_core::units::{Network, Timestamp};
 use camelid_node::network::{
-    self, Limits, Multiaddr, NetworkConfig, NetworkEvent, NetworkHandle, PeerId, Verdict, parse_address,
+    self, Limits, Multiaddr, NetworkConfig, NetworkEvent, NetworkHandle, PeerId, TransportFiles, Verdict, parse_address,
 };
 use camelid_node::node::light;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -125,6 +125,7 @@ impl TestPeer {
             bans_file: None,
             network: Network::Dev,
             limits: Limits::default(),
+            transports: TransportFiles::in_folder(dir.path()),
         })
         .await?;
         let chain = Arc::new(Mutex::new(chain));

@@ -60,7 +60,7 @@ async fn a_running_node_says_what_is_wrong() -> Result<()> {
     let again = ["--listen", "127.0.0.1:0"];
     line(&node_run(running.dir(), &again)?, &["in use by another", "data directory"])?;
     let second = node(&dir, "second", &[])?;
-    let port = listen.rsplit('/').next().unwrap_or_default();
+    let port = listen.split('/').nth(4).unwrap_or_default();
     line(&node_run(second.dir(), &["--listen", &listen])?, &[port, "in use", "--listen"])?;
     let api = fs::read_to_string(running.dir().join("api.address"))?;
     let dir_arg = second.dir().display().to_string();

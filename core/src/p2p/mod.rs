@@ -6,8 +6,10 @@
 //! node can tell a peer of another network from a stranger ([`speaks`]).
 
 mod codec;
+mod one_channel;
 
 pub use codec::{BytesCodec, REQUEST_MAX, RESPONSE_MAX, Request, RequestTooLong};
+pub use one_channel::{MESSAGE_MAX, OneChannel, OneChannelError};
 
 use crate::hash::tagged_hash;
 pub use crate::message::Topic;
@@ -30,8 +32,18 @@ pub const GOSSIP_MAX: usize = 4_500_000;
 /// How long a request may take, from sending it to the last byte of its response.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Requests and responses that may be under way at once on one connection.
+/// Requests that each side may have under way at once on one connection. Over it the other side drops them.
 pub const REQUESTS_AT_ONCE: usize = 32;
+
+/// Between two pings on a connection that answers.
+pub const PING_EVERY: Duration = Duration::from_secs(3);
+
+/// A ping must be answered in this time. libp2p tells nobody of the first one that is not: it opens a new stream after
+/// [`PING_EVERY`], which must be agreed on within ten seconds. So a dead peer is noticed after 23 s at the latest.
+pub const PING_TIMEOUT: Duration = Duration::from_secs(7);
+
+/// Streams that one connection may carry at once: four times what both sides' requests need.
+pub const STREAMS_AT_ONCE: usize = 256;
 
 /// Messages that wait to be written to one slow peer before newer ones are dropped.
 const GOSSIP_QUEUE: usize = 256;
@@ -158,14 +170,14 @@ impl Behaviour {
         let name = StreamProtocol::try_from_owned(format!("{base}/request")).map_err(|e| error(&e))?;
         let config = request_response::Config::default()
             .with_request_timeout(REQUEST_TIMEOUT)
-            .with_max_concurrent_streams(REQUESTS_AT_ONCE);
+            .with_max_concurrent_streams(2 * REQUESTS_AT_ONCE);
         Ok(Behaviour {
             gossip,
             request: request_response::Behaviour::new([(name, ProtocolSupport::Full)], config),
             identify: identify::Behaviour::new(
                 identify::Config::new(base, keypair.public()).with_agent_version(agent.into()).with_cache_size(0),
             ),
-            ping: ping::Behaviour::new(ping::Config::new()),
+            ping: ping::Behaviour::new(ping::Config::new().with_interval(PING_EVERY).with_timeout(PING_TIMEOUT)),
         })
     }
 }

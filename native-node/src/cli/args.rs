@@ -95,10 +95,11 @@ pub struct RunArgs {
     /// A TOML file [default: camelid.toml in the data directory, if there]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Where to listen for peers, such as 0.0.0.0:7460; `none` for nowhere (repeatable)
+    /// Where to listen for peers, such as 0.0.0.0:7460 for TCP, or a multiaddress ending in /ws, /tls/ws, /quic-v1 or
+    /// /webrtc-direct; `none` for nowhere (repeatable) [default: TCP, QUIC, WebSocket and WebRTC]
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Vec<String>,
-    /// A peer to stay connected to, such as 10.0.0.5:7460 (repeatable)
+    /// A peer to stay connected to, such as 10.0.0.5:7460, or as its `camelid node status` shows it (repeatable)
     #[arg(long = "peer", value_name = "ADDRESS")]
     pub peers: Vec<String>,
     /// Peers to find and to stay connected to, those named with --peer counted; 0 for those alone [default: 8]

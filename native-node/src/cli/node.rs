@@ -60,11 +60,14 @@ fn status(s: &Status) -> String {
         false => "no".into(),
     };
     let computes = if s.computes.is_empty() { "no model".into() } else { s.computes.join(", ") };
-    pairs(&[
+    let mut rows = vec![
         ("network", s.network.clone()),
         ("program", s.agent.clone()),
         ("peer id", s.peer_id.clone()),
-        ("listens on", s.listen.join(", ")),
+        ("listens on", s.listen.first().cloned().unwrap_or_else(|| "nothing".into())),
+    ];
+    rows.extend(s.listen.iter().skip(1).map(|address| ("", address.clone())));
+    rows.extend([
         ("reachable", reach(&s.reach)),
         ("peers", s.peers.to_string()),
         ("height", s.sync.as_ref().map_or_else(|| s.height.to_string(), |sync| catching_up(s.height, sync))),
@@ -75,7 +78,8 @@ fn status(s: &Status) -> String {
         ("pool", format!("{} transactions", s.pool)),
         ("live jobs", s.live_jobs.to_string()),
         ("up for", format!("{} s", s.uptime_seconds)),
-    ])
+    ]);
+    pairs(&rows)
 }
 
 /// A sync in words; a block more elsewhere is no sync yet.

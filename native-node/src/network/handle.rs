@@ -10,10 +10,12 @@ use camelid_core::message::{KnownPeer, NetAddress, ReachResult, Services, Signed
 use camelid_core::units::Network;
 use libp2p::gossipsub::{MessageAcceptance, MessageId};
 use libp2p::identity::Keypair;
+use libp2p::multiaddr::Protocol;
 use libp2p::request_response::ResponseChannel;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::ops::Deref;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -51,7 +53,7 @@ pub struct PeerInfo {
     pub connected_since: SystemTime,
 }
 
-/// What went wrong so far, counted.
+/// What happened so far, counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Gossip messages dropped because the node was slow.
@@ -62,6 +64,8 @@ pub struct Counters {
     pub failed_handshakes: u64,
     /// Peers banned.
     pub banned: u64,
+    /// Data channels that WebRTC connections have had, the handshakes' aside: one each.
+    pub data_channels: u64,
 }
 
 /// What the task shares for reading.
@@ -71,6 +75,8 @@ pub(super) struct Snapshot {
     pub(super) peers: BTreeMap<PeerId, PeerInfo>,
     pub(super) counters: Counters,
     pub(super) bans: Vec<Ban>,
+    /// Counted by the WebRTC transport itself.
+    pub(super) data_channels: Arc<AtomicU64>,
 }
 
 /// Received bytes. They count against [`QUEUED_BYTES`] until dropped or taken.
@@ -238,6 +244,11 @@ impl NetworkHandle {
         lock(&self.shared).listen.clone()
     }
 
+    /// Where we listen, each address with our id: what another node or a browser is given to dial.
+    pub fn full_addresses(&self) -> Vec<Multiaddr> {
+        self.listen_addresses().into_iter().map(|address| address.with(Protocol::P2p(self.peer))).collect()
+    }
+
     /// The announced peers.
     pub fn peers(&self) -> Vec<PeerInfo> {
         lock(&self.shared).peers.values().cloned().collect()
@@ -307,9 +318,10 @@ impl NetworkHandle {
         answer.await.ok()?
     }
 
-    /// What went wrong so far.
+    /// What happened so far, most of it bad.
     pub fn counters(&self) -> Counters {
-        lock(&self.shared).counters
+        let shared = lock(&self.shared);
+        Counters { data_channels: shared.data_channels.load(Ordering::Relaxed), ..shared.counters }
     }
 
     /// Publishes a message. With nobody to tell, and when it was published before, that is no error.

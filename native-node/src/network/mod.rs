@@ -1,4 +1,4 @@
-//! The network: one task owns the libp2p swarm (TCP, Noise, Yamux), everybody else talks to it through a
+//! The network: one task owns the libp2p swarm (over every [`TransportKind`]), everybody else talks to it through a
 //! [`NetworkHandle`] and one bounded queue of [`NetworkEvent`]s.
 //!
 //! What it guarantees to the node behind it:
@@ -14,7 +14,10 @@
 mod address;
 mod bans;
 mod book;
+mod by_name;
+mod close_within;
 mod dialer;
+mod failure;
 mod files;
 mod gate;
 mod handle;
@@ -26,13 +29,19 @@ mod outbound;
 #[cfg(test)]
 mod peer_tests;
 mod probe;
+mod requests;
 mod seeds;
 mod standing;
 mod task;
 #[cfg(test)]
 mod tests;
+mod tls;
+mod transport;
+#[cfg(test)]
+mod transport_tests;
+mod webrtc;
 
-pub use address::{AddressError, multiaddr, parse_address, socket_address};
+pub use address::{AddressError, TransportKind, multiaddr, parse_address, parse_listen_address, socket_address};
 pub use bans::{Ban, Banned, BannedError};
 pub use book::BookSize;
 pub use camelid_core::p2p::{GOSSIP_MAX, REQUEST_MAX, RESPONSE_MAX, Topic};
@@ -50,7 +59,7 @@ pub use standing::BAN_AT;
 pub(crate) use standing::{Quota, Rate};
 
 use camelid_core::units::Network;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tokio::sync::mpsc;
 
 /// The program and version that peers are told.
@@ -75,6 +84,35 @@ pub struct NetworkConfig {
     pub network: Network,
     /// What peers may ask of us.
     pub limits: Limits,
+    /// The keys and certificates of transports that need them.
+    pub transports: TransportFiles,
+}
+
+/// The keys and certificates of transports that need them.
+#[derive(Clone, Debug)]
+pub struct TransportFiles {
+    /// The certificate of WebRTC connections, with its key; made when it is not there.
+    pub webrtc_certificate: PathBuf,
+    /// The certificate for listening on WebSocket in TLS.
+    pub tls: Option<TlsFiles>,
+    /// Files of certificates (PEM) to trust beside the public ones, where a peer is dialled by WebSocket in TLS.
+    pub tls_trust: Vec<PathBuf>,
+}
+
+impl TransportFiles {
+    /// Those of a node whose files are in a folder, without TLS.
+    pub fn in_folder(folder: &Path) -> Self {
+        TransportFiles { webrtc_certificate: folder.join("webrtc.pem"), tls: None, tls_trust: Vec::new() }
+    }
+}
+
+/// A certificate for TLS, and its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The chain of certificates (PEM), the node's own first.
+    pub certificate: PathBuf,
+    /// Its private key (PEM).
+    pub key: PathBuf,
 }
 
 /// Why the network could not start.
@@ -85,6 +123,14 @@ pub enum NetworkError {
     #[error("network key {}: {reason}", .file.display())]
     Identity {
         /// The key's file.
+        file: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A certificate or its key cannot be used.
+    #[error("certificate {}: {reason}", .file.display())]
+    Certificate {
+        /// The file.
         file: PathBuf,
         /// What is wrong with it.
         reason: String,

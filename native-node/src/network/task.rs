@@ -3,23 +3,26 @@
 use super::address::plain;
 use super::bans::Bans;
 use super::book::AddressBook;
+use super::close_within::CLOSE_WITHIN;
 use super::dialer::Dialer;
+use super::failure::{clean, clean_to, io_kind};
 use super::files::Saver;
 use super::gate::Gate;
 use super::handle::{Snapshot, lock};
 use super::netaddr::{ip_of, multiaddr_of, peer_id};
 use super::outbound::{Failure, Outbound};
 use super::probe::{self, Probes};
+use super::requests::Requests;
 use super::standing::{BAN_AT, Bucket, Rate, Standing};
 use super::*;
 use camelid_core::message::{NetAddress, Reached, Services};
 use camelid_core::p2p::{self, REQUEST_TIMEOUT, Request, Speaks, topic_of, topic_on};
 use futures::{FutureExt, StreamExt};
 use libp2p::core::ConnectedPoint;
-use libp2p::request_response::{self, InboundFailure, OutboundFailure, OutboundRequestId, ResponseChannel};
+use libp2p::request_response::{self, InboundFailure, OutboundFailure, ResponseChannel};
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
-use libp2p::swarm::{ConnectionId, DialError, ListenError, NetworkBehaviour, Swarm, SwarmEvent};
-use libp2p::{allow_block_list, connection_limits, gossipsub, identify, noise, ping, tcp, yamux};
+use libp2p::swarm::{self, ConnectionId, DialError, ListenError, NetworkBehaviour, Swarm, SwarmEvent};
+use libp2p::{allow_block_list, connection_limits, gossipsub, identify, ping};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::error::Error;
 use std::io;
@@ -40,17 +43,11 @@ const IDENTIFY_WITHIN: Duration = Duration::from_secs(15);
 /// A peer of another network is dropped after this time.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// Handshakes (Noise, Yamux) must end in this time.
-const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
-
 /// Listening must begin in this time.
 const LISTEN_WITHIN: Duration = Duration::from_secs(10);
 
 /// What changed in the address book is on the disk after this time.
 const SAVE_BOOK_WITHIN: Duration = Duration::from_secs(5);
-
-/// Requests of ours under way at once; their answers are the memory they may cost.
-const REQUESTS_UNDER_WAY: usize = 64;
 
 /// Lines in the log about dropped events or failed handshakes: at most one in this time.
 const LOG_EVERY: Duration = Duration::from_secs(10);
@@ -99,7 +96,7 @@ struct Task {
     backlog: VecDeque<NetworkEvent>,
     room: Arc<Semaphore>,
     shared: Arc<Mutex<Snapshot>>,
-    requests: HashMap<OutboundRequestId, oneshot::Sender<Result<Vec<u8>, RequestError>>>,
+    requests: Requests,
     dials: HashMap<ConnectionId, (Multiaddr, oneshot::Sender<Result<PeerId, DialFailed>>)>,
     dialer: Dialer,
     outbound: Outbound,
@@ -114,38 +111,16 @@ struct Task {
     handshake_logged: Option<Instant>,
 }
 
-/// The first input/output error in a chain of causes.
-fn io_kind(error: &(dyn Error + 'static)) -> Option<io::ErrorKind> {
-    let mut next = Some(error);
-    while let Some(e) = next {
-        if let Some(e) = e.downcast_ref::<io::Error>() {
-            match e.get_ref() {
-                Some(inner) => return io_kind(inner).or(Some(e.kind())),
-                None => return Some(e.kind()),
-            }
-        }
-        next = e.source();
-    }
-    None
-}
-
-/// A peer's text for the log and for people: short, without control characters.
-fn clean(text: &str) -> String {
-    clean_to(64, text)
-}
-
-fn clean_to(most: usize, text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(most).collect()
-}
-
-/// Fails when another program listens on the port. libp2p shares ports between sockets (`SO_REUSEPORT`) and would
+/// Fails when another program listens on the port. libp2p shares TCP ports between sockets (`SO_REUSEPORT`) and would
 /// not notice.
 fn check_free(address: &Multiaddr) -> Result<(), NetworkError> {
-    let Some(socket) = socket_address(address) else {
-        let reason = "only /ip4/../tcp/.. and /ip6/../tcp/.. are supported".into();
-        return Err(NetworkError::Listen { address: address.to_string(), reason });
+    use TransportKind::{Quic, SecureWebSocket, Tcp, WebRtc, WebSocket};
+    let free = match (TransportKind::of(address), socket_address(address)) {
+        (Some(Tcp | WebSocket | SecureWebSocket), Some(socket)) => std::net::TcpListener::bind(socket).map(drop),
+        (Some(Quic | WebRtc), Some(socket)) => std::net::UdpSocket::bind(socket).map(drop),
+        _ => Err(io::Error::other("no transport listens on such an address")),
     };
-    std::net::TcpListener::bind(socket).map(drop).map_err(|e| listen_error(address, &e))
+    free.map_err(|e| listen_error(address, &e))
 }
 
 fn listen_error(address: &Multiaddr, error: &(dyn Error + 'static)) -> NetworkError {
@@ -175,22 +150,21 @@ pub(super) async fn start(
         limits: connection_limits::Behaviour::new(limits),
         gate: Gate::new(config.limits),
     };
-    let mut swarm = libp2p::SwarmBuilder::with_existing_identity(keypair.clone())
-        .with_tokio()
-        .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)
-        .map_err(|e| setup(&e))?
-        .with_behaviour(|_| behaviour)
-        .map_err(|e| setup(&e))?
-        // Connections live until somebody goes: dead ones are found by ping, useless ones by identify.
-        .with_swarm_config(|c| c.with_idle_connection_timeout(Duration::from_secs(365 * 24 * 3600)))
-        .with_connection_timeout(HANDSHAKE_WITHIN)
-        .build();
+    let transports = transport::build(&keypair, &config)?;
+    // Connections live until somebody goes: dead ones are found by ping, useless ones by identify.
+    let forever = Duration::from_secs(365 * 24 * 3600);
+    let swarm_config = swarm::Config::with_tokio_executor().with_idle_connection_timeout(forever);
+    let mut swarm = Swarm::new(transports.all, behaviour, keypair.public().to_peer_id(), swarm_config);
     listen(&mut swarm, &config.listen).await?;
 
     let now = Instant::now();
     let (commands, command_queue) = mpsc::channel(32);
     let (events, event_queue) = mpsc::channel(config.limits.event_queue.max(1));
-    let shared = Arc::new(Mutex::new(Snapshot { listen: swarm.listeners().cloned().collect(), ..Snapshot::default() }));
+    let shared = Arc::new(Mutex::new(Snapshot {
+        listen: swarm.listeners().cloned().collect(),
+        data_channels: transports.data_channels,
+        ..Snapshot::default()
+    }));
     let (network, peer) = (config.network, keypair.public().to_peer_id());
     let book = AddressBook::open(config.book_file.as_deref(), &peer);
     let handle = NetworkHandle { network, book: book.clone(), peer, keypair, commands, shared: shared.clone() };
@@ -205,7 +179,7 @@ pub(super) async fn start(
         backlog: VecDeque::new(),
         room: Arc::new(Semaphore::new(QUEUED_BYTES)),
         shared,
-        requests: HashMap::new(),
+        requests: Requests::default(),
         dials: HashMap::new(),
         dialer: Dialer::new(config.peers, now),
         outbound: Outbound::new(book.clone(), config.limits, seeds, now),
@@ -278,7 +252,8 @@ impl Task {
                 _ = tick.tick() => self.on_tick(Instant::now()),
             }
         };
-        // Open connections are closed as their owner goes.
+        // Peers are told, as far as they listen; sockets are closed as their owner goes.
+        let _ = tokio::time::timeout(2 * CLOSE_WITHIN, self.say_goodbye()).await;
         drop(self.swarm);
         self.bans.save().await;
         self.book_saver.changed(Instant::now(), Duration::ZERO);
@@ -286,6 +261,19 @@ impl Task {
         info!("network stopped");
         if let Some(done) = stopped {
             let _ = done.send(());
+        }
+    }
+
+    /// Closes every connection that there is.
+    async fn say_goodbye(&mut self) {
+        let mut open = self.swarm.network_info().connection_counters().num_established();
+        for peer in self.swarm.connected_peers().copied().collect::<Vec<_>>() {
+            let _ = self.swarm.disconnect_peer_id(peer);
+        }
+        while open > 0 {
+            if let SwarmEvent::ConnectionClosed { .. } = self.swarm.select_next_some().await {
+                open -= 1;
+            }
         }
     }
 
@@ -349,16 +337,10 @@ impl Task {
                 let _ = done.send(self.publish(topic, data));
             }
             Command::Request { peer, data, done } => {
-                if self.requests.len() >= REQUESTS_UNDER_WAY {
-                    self.requests.retain(|_, done| !done.is_closed());
-                }
-                if !self.swarm.is_connected(&peer) {
-                    let _ = done.send(Err(RequestError::NotConnected));
-                } else if self.requests.len() >= REQUESTS_UNDER_WAY {
-                    let _ = done.send(Err(RequestError::Busy));
+                if self.swarm.is_connected(&peer) {
+                    self.requests.ask(&mut self.swarm.behaviour_mut().common.request, peer, data, done);
                 } else {
-                    let id = self.common().request.send_request(&peer, Ok(data));
-                    self.requests.insert(id, done);
+                    let _ = done.send(Err(RequestError::NotConnected));
                 }
             }
             Command::Respond { channel, response } => {
@@ -555,6 +537,7 @@ impl Task {
     fn on_closed(&mut self, peer: PeerId) {
         self.dialer.disconnected(peer, Instant::now());
         self.outbound.closed(&peer, Instant::now());
+        self.requests.disconnected(&peer);
         let Some(gone) = self.peers.remove(&peer) else { return };
         if gone.announced {
             info!(%peer, address = %plain(&gone.info.address), "peer disconnected");
@@ -570,17 +553,7 @@ impl Task {
         }
         let ourselves = matches!(error, DialError::LocalPeerId { .. });
         self.outbound.failed(attempt, if ourselves { Failure::Ourselves } else { Failure::NoAnswer });
-        let reason = match error {
-            DialError::LocalPeerId { .. } => "this is the node itself".to_string(),
-            DialError::WrongPeerId { obtained, .. } => format!("another peer, {obtained}, answers there"),
-            DialError::Transport(errors) => match errors.first().map(|(_, e)| io_kind(e)) {
-                Some(Some(io::ErrorKind::ConnectionRefused)) => "nobody listens there".to_string(),
-                Some(Some(io::ErrorKind::TimedOut)) => "no answer in time".to_string(),
-                _ => clean(&errors.iter().map(|(_, e)| e.to_string()).collect::<Vec<_>>().join("; ")),
-            },
-            DialError::Denied { .. } => "the peer is banned, or there are enough connections".to_string(),
-            other => other.to_string(),
-        };
+        let reason = failure::of_dial(error);
         if let Some((address, done)) = self.dials.remove(&attempt) {
             let _ = done.send(Err(DialFailed { address: plain(&address), reason: reason.clone() }));
         }
@@ -688,7 +661,7 @@ impl Task {
                 self.on_question(peer, request, channel);
             }
             Event::Message { message: Message::Response { request_id, response }, .. } => {
-                if let Some(done) = self.requests.remove(&request_id) {
+                if let Some(done) = self.requests.over(&mut self.swarm.behaviour_mut().common.request, request_id) {
                     let _ = done.send(Ok(response));
                 }
             }
@@ -702,7 +675,7 @@ impl Task {
                     }
                     other => RequestError::Refused(clean(&other.to_string())),
                 };
-                if let Some(done) = self.requests.remove(&request_id) {
+                if let Some(done) = self.requests.over(&mut self.swarm.behaviour_mut().common.request, request_id) {
                     let _ = done.send(Err(error));
                 }
             }

@@ -30,6 +30,7 @@ pub(super) fn config(dir: &Path, peers: &[&Node]) -> NetworkConfig {
         bans_file: Some(dir.join("peers.bans")),
         network: Network::Dev,
         limits: Limits::default(),
+        transports: TransportFiles::in_folder(dir),
     }
 }
 
@@ -79,7 +80,7 @@ impl Node {
         self.wait_for(|e| matches!(e, NetworkEvent::PeerDisconnected { peer } if peer == id).then_some(())).await;
     }
 
-    async fn gossip(&mut self) -> (Topic, MessageId, PeerId, Vec<u8>) {
+    pub(super) async fn gossip(&mut self) -> (Topic, MessageId, PeerId, Vec<u8>) {
         self.wait_for(|e| match e {
             NetworkEvent::Gossip { topic, id, from, data } => Some((topic, id, from, data.into_vec())),
             _ => None,
@@ -87,7 +88,7 @@ impl Node {
         .await
     }
 
-    async fn request(&mut self) -> (PeerId, Vec<u8>, Responder) {
+    pub(super) async fn request(&mut self) -> (PeerId, Vec<u8>, Responder) {
         self.wait_for(|e| match e {
             NetworkEvent::Request { peer, data, respond } => Some((peer, data.into_vec(), respond)),
             _ => None,
@@ -96,7 +97,7 @@ impl Node {
     }
 
     /// Publishes until the peers' subscriptions have arrived and `at` has got it.
-    async fn publish_until_heard(
+    pub(super) async fn publish_until_heard(
         &self,
         topic: Topic,
         data: &[u8],

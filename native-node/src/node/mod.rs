@@ -32,7 +32,7 @@ use crate::compute::{ComputeThread, Done, Limits as ComputeLimits, Memory};
 use crate::config::{Cheat, NodeConfig};
 use crate::engines::CpuOptions;
 use crate::models::{ModelError, ModelStore};
-use crate::network::{self, Limits, NetworkConfig, NetworkError, NetworkEvent, NetworkHandle, PeerId};
+use crate::network::{self, Limits, NetworkConfig, NetworkError, NetworkEvent, NetworkHandle, PeerId, TransportFiles};
 use crate::parallel::on_all_cores;
 use crate::store::{RedbStore, StoreError};
 use crate::system::{random, unix_time};
@@ -296,6 +296,11 @@ pub async fn start(
         bans_file: Some(config.data_dir.bans()),
         network: config.network,
         limits: Limits { max_peers: config.max_peers, outbound: config.outbound, ..Limits::of(config.network) },
+        transports: TransportFiles {
+            webrtc_certificate: config.data_dir.webrtc_certificate(),
+            tls: config.tls.clone(),
+            tls_trust: config.tls_trust.clone(),
+        },
     })
     .await?;
     let key = network.keypair().public().try_into_ed25519().map_err(|e| NodeError::Config(e.to_string()))?;

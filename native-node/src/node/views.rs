@@ -44,7 +44,7 @@ impl NodeHandle {
 
 impl NodeApi for NodeHandle {
     async fn status(&self) -> Answer<Status> {
-        let listen = self.network().listen_addresses().iter().map(ToString::to_string).collect();
+        let listen = self.network().full_addresses().iter().map(ToString::to_string).collect();
         self.view(move |n| Ok(n.view_status(listen))).await
     }
 

@@ -8,12 +8,14 @@ mod error;
 #[cfg(feature = "train")]
 pub mod learn;
 mod sample;
+mod tales;
 mod texts;
 
 pub use bits::{BitsReport, bits};
 pub use continuations::{Continuation, OPENINGS, continuations};
 pub use error::TrainError;
 pub use sample::{SamplePlan, SampleReport, sample};
+pub use tales::{TalesReport, tell};
 pub use texts::read as read_texts;
 
 use std::io::Write;

@@ -10,6 +10,8 @@ use std::path::PathBuf;
 pub enum TrainCommand {
     /// Sample texts from a model into a file; a run that was cut off goes on
     Sample(SampleArgs),
+    /// Tell tales from the program's own grammar into a file: texts whose plots hold together
+    Tales(TalesArgs),
     /// Learn a tokenizer from texts
     Tokenizer(TokenizerArgs),
     /// Train a small Llama from texts; stop it with Ctrl-C, go on with --resume
@@ -44,6 +46,20 @@ pub struct SampleArgs {
     /// Threads [default: all cores]
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
+}
+
+/// `camelid train tales`.
+#[derive(Debug, Args)]
+pub struct TalesArgs {
+    /// The file of texts
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// How much text
+    #[arg(long, value_name = "SIZE", default_value = "12MB")]
+    pub size: Memory,
+    /// Fixes every tale: another seed, other tales
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
 }
 
 /// `camelid train tokenizer`.

@@ -9,9 +9,10 @@ use crate::cli::{CliError, Context};
 use crate::engines::{CpuOptions, EngineChoice};
 use crate::models::ModelStore;
 use crate::train::{
-    BitsReport, Continuation, OPENINGS, SamplePlan, SampleReport, TrainError, bits, continuations, read_texts, sample,
+    BitsReport, Continuation, OPENINGS, SamplePlan, SampleReport, TalesReport, TrainError, bits, continuations,
+    read_texts, sample, tell,
 };
-use args::{BitsArgs, SampleArgs, StoriesArgs, TrainCommand};
+use args::{BitsArgs, SampleArgs, StoriesArgs, TalesArgs, TrainCommand};
 use camelid_core::model::{Engine, Package, Sampling};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
@@ -21,6 +22,7 @@ pub(super) fn execute(context: &Context, command: TrainCommand) -> Result<(), Cl
     match command {
         TrainCommand::Sample(args) => run_sample(context, &args),
         TrainCommand::Stories(args) => stories(context, &args),
+        TrainCommand::Tales(args) => tales(context, &args),
         #[cfg(feature = "train")]
         TrainCommand::Tokenizer(args) => learn::tokenizer(context, &args),
         #[cfg(feature = "train")]
@@ -66,6 +68,14 @@ fn run_sample(context: &Context, args: &SampleArgs) -> Result<(), CliError> {
             ("speed", format!("{:.0} tokens a second", r.tokens_per_second)),
             ("file", args.out.display().to_string()),
         ])
+    });
+    Ok(())
+}
+
+fn tales(context: &Context, args: &TalesArgs) -> Result<(), CliError> {
+    let report = tell(&args.out, args.seed, args.size.0)?;
+    context.out.value(&report, |r: &TalesReport| {
+        pairs(&[("tales", format!("{}, {} bytes", r.texts, r.bytes)), ("file", args.out.display().to_string())])
     });
     Ok(())
 }
