@@ -59,6 +59,24 @@ fn texts_are_sampled_and_measured() {
     assert_eq!(std::fs::read_to_string(dir.join("two.txt")).unwrap(), text);
 }
 
+#[test]
+fn tales_are_told_again_alike() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let tell = |out, seed| json(dir, &["train", "tales", "--out", out, "--size", "1MB", "--seed", seed]);
+    let told = tell("a.txt", "1");
+    let read = |name| std::fs::read_to_string(dir.join(name)).unwrap();
+    assert_eq!(told["bytes"], read("a.txt").len());
+    assert_eq!(told["texts"], read("a.txt").matches("\n<|endoftext|>\n").count());
+    assert!((1_000_000..1_001_500).contains(&read("a.txt").len()), "{told}");
+    tell("b.txt", "1");
+    tell("c.txt", "2");
+    assert_eq!(read("a.txt"), read("b.txt"));
+    assert_ne!(read("a.txt"), read("c.txt"));
+    let error = bad(dir, &["train", "tales", "--out", "none/a.txt", "--size", "1MB"]);
+    assert!(error.contains("none"), "{error}");
+}
+
 #[cfg(not(feature = "train"))]
 #[test]
 fn a_program_without_training_says_so() {
@@ -116,15 +134,23 @@ fn from_texts_to_a_package_that_tells_stories() {
 
     // Another machine goes on from the package alone.
     let files = ["--text", "texts.txt", "--held-out", "held-out.txt", "--out", "next"];
-    let both = camelid(dir, &run(&files, &["--from", "own.camelid", "--layers", "2"]));
+    let both = camelid(dir, &run(&files, &["--from", "own.camelid", "--heads", "2"]));
     let error = String::from_utf8(both.stderr).unwrap();
-    assert!(both.status.code() == Some(2) && error.contains("--from") && error.contains("--layers"), "{error}");
+    assert!(both.status.code() == Some(2) && error.contains("--from") && error.contains("--heads"), "{error}");
+    let error = bad(dir, &run(&files, &["--from", "own.camelid", "--layers", "1"]));
+    assert!(error.contains("--layers is 1, expected at least the 2"), "{error}");
     let error = bad(dir, &run(&files, &["--from", "texts.txt"]));
     assert!(error.contains("texts.txt") && error.contains("train export"), "{error}");
     let next = json(dir, &run(&files, &["--from", "own.camelid", "--steps", "10", "--rate", "0.001"]));
     let (before, after) = (&report["held_out_bits_per_byte"], &next["held_out_bits_per_byte"]);
     assert!(after.as_f64().unwrap() < before.as_f64().unwrap() * 1.1, "{report} {next}");
     assert_eq!(json(dir, &run(&files, &["--resume", "--steps", "12"]))["step"], 12);
+    // Larger: as good as it was at the least.
+    let files = ["--text", "texts.txt", "--held-out", "held-out.txt", "--out", "larger"];
+    let larger = ["--from", "own.camelid", "--layers", "3", "--hidden", "48", "--steps", "10", "--rate", "0.001"];
+    let larger = json(dir, &run(&files, &larger));
+    let after = &larger["held_out_bits_per_byte"];
+    assert!(after.as_f64().unwrap() < before.as_f64().unwrap() * 1.1, "{report} {larger}");
 
     let stories = json(dir, &["train", "stories", "--model", "./own.camelid", "--max-tokens", "8"]);
     assert_eq!((stories["greedy"].as_array().unwrap().len(), stories["sampled"].as_array().unwrap().len()), (10, 10));

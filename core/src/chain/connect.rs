@@ -6,7 +6,7 @@ use super::{BlockError, CheckError, Undo, UndoError};
 use crate::block::{Block, subsidy};
 use crate::contract;
 use crate::filter::{Filter, FilterEntry, block_filter, committed_header};
-use crate::hash::FilterHeader;
+use crate::hash::{FilterHeader, Txid};
 use crate::script::templates::is_unspendable;
 use crate::transaction::{Coin, OutPoint, Transaction};
 use crate::units::{Amount, Height, Timestamp};
@@ -23,6 +23,8 @@ pub struct Connected {
     pub coins: CoinChanges,
     /// The coins that were spent.
     pub undo: Undo,
+    /// The ids of the block's transactions, in order.
+    pub txids: Vec<Txid>,
     /// The fees of all transactions.
     pub fees: Amount,
     /// The block's compact filter.
@@ -43,12 +45,11 @@ impl<'a, V> InBlock<'a, V> {
     }
 
     /// Spends the inputs (a coinbase has none) and makes the outputs.
-    pub(super) fn apply(&mut self, tx: &Transaction, height: Height) {
+    pub(super) fn apply(&mut self, tx: &Transaction, txid: Txid, height: Height) {
         let coinbase = tx.is_coinbase();
         if !coinbase {
             self.changes.extend(tx.inputs.iter().map(|i| (i.previous, None)));
         }
-        let txid = tx.txid();
         for (index, output) in (0..).zip(&tx.outputs) {
             if !is_unspendable(&output.script_pubkey) {
                 let coin = Coin { output: output.clone(), height, coinbase };
@@ -85,6 +86,8 @@ pub fn connect_block<V: ChainView>(
     let mut coins = InBlock::new(view);
     let (mut fees, mut sigops, mut scripts) = (Amount::ZERO, 0u32, Vec::new());
     let (coinbase, rest) = block.transactions.split_first().ok_or(BlockError::NoCoinbase)?;
+    let mut txids = Vec::with_capacity(block.transactions.len());
+    txids.push(coinbase.txid());
     let at = |index, tx: &Transaction, error| BlockError::Transaction { index, txid: tx.txid(), error };
     for (index, tx) in (1..).zip(rest) {
         let checked = check_money(tx, next, &coins).map_err(|e| match e {
@@ -98,19 +101,21 @@ pub fn connect_block<V: ChainView>(
         }
         fees = fees.checked_add(checked.fee).ok_or(BlockError::FeesTooLarge)?;
         scripts.push(ScriptCheck { index, tx, spent: checked.spent });
-        coins.apply(tx, next.height);
+        let txid = tx.txid();
+        coins.apply(tx, txid, next.height);
+        txids.push(txid);
     }
     check_coinbase(coinbase, fees, next)?;
     // Last and together: they cost the most, and by here the block is worth it.
     if let Some((check, error)) = run(&scripts, next).and_then(|(found, e)| Some((scripts.get(found)?, e))) {
         return Err(at(check.index, check.tx, error).into());
     }
-    coins.apply(coinbase, next.height);
+    coins.apply(coinbase, coinbase.txid(), next.height);
     let undo = Undo { spent: scripts.into_iter().flat_map(|check| check.spent).collect() };
     let filter = block_filter(block, undo.spent.iter().map(|coin| &coin.output));
     let filter_entry = FilterEntry::new(&filter, filter_header);
     check_commitment(coinbase, filter_entry.header)?;
-    Ok(Connected { coins: coins.changes, undo, fees, filter, filter_entry })
+    Ok(Connected { coins: coins.changes, undo, txids, fees, filter, filter_entry })
 }
 
 fn check_commitment(coinbase: &Transaction, expected: FilterHeader) -> Result<(), BlockError> {

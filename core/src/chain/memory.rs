@@ -107,7 +107,8 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    fn commit(&mut self, batch: Batch) -> Result<(), Infallible> {
+    fn commit(&mut self, batch: &Batch) -> Result<(), Infallible> {
+        let batch = batch.clone();
         self.headers.extend(batch.headers);
         self.blocks.extend(batch.blocks);
         self.undo.extend(batch.undo);

@@ -90,14 +90,14 @@ impl<'a, S: Store> Overlay<'a, S> {
     }
 
     /// Records that a block has joined the best chain.
-    pub(super) fn connect(&mut self, hash: BlockHash, block: &Block, height: Height, connected: Connected) {
-        self.batch.coins.extend(connected.coins);
+    pub(super) fn connect(&mut self, hash: BlockHash, height: Height, mut connected: Connected) {
+        self.batch.coins.append(&mut connected.coins);
         self.batch.undo.insert(hash, connected.undo);
         self.batch.filters.insert(hash, connected.filter);
         self.batch.filter_entries.insert(hash, connected.filter_entry);
         self.batch.heights.insert(height, Some(hash));
         let location = |index| Some(TransactionLocation { block: hash, index });
-        self.batch.transactions.extend((0..).zip(&block.transactions).map(|(i, tx)| (tx.txid(), location(i))));
+        self.batch.transactions.extend((0..).zip(connected.txids).map(|(i, txid)| (txid, location(i))));
         self.batch.tip = Some(hash);
     }
 }

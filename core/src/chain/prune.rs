@@ -51,7 +51,7 @@ impl<S: Store> Chain<S> {
             }
             batch.pruned.insert(*hash);
         }
-        self.store.commit(batch).map_err(ChainError::Store)?;
+        self.store.commit(&batch).map_err(ChainError::Store)?;
         Ok(bodies.len())
     }
 }

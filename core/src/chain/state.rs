@@ -113,7 +113,7 @@ impl<S: Store> Chain<S> {
             let location = |index| Some(TransactionLocation { block: expected, index });
             batch.transactions.extend((0..).zip(&genesis.transactions).map(|(i, tx)| (tx.txid(), location(i))));
             batch.blocks.insert(expected, genesis);
-            store.commit(batch).map_err(ChainError::Store)?;
+            store.commit(&batch).map_err(ChainError::Store)?;
             return Ok(Chain {
                 store,
                 params,
@@ -268,7 +268,7 @@ impl<S: Store> Chain<S> {
         }
         let batch = overlay.batch;
         if batch != Batch::default() {
-            self.store.commit(batch).map_err(ChainError::Store)?;
+            self.store.commit(&batch).map_err(ChainError::Store)?;
         }
         result.map(|()| new)
     }
@@ -391,14 +391,16 @@ impl<S: Store> Chain<S> {
         // hash."
         if !is_better(&entry, &self.tip) {
             let batch = overlay.batch;
-            self.store.commit(batch).map_err(ChainError::Store)?;
+            self.store.commit(&batch).map_err(ChainError::Store)?;
             return Ok(accepted);
         }
         accepted.outcome = Outcome::NewTip;
         match reorganise(&mut overlay, &self.tip, &entry, (self.params, self.run_scripts), &mut accepted) {
             Ok(tip) => {
-                let batch = overlay.batch;
-                self.store.commit(batch).map_err(ChainError::Store)?;
+                let mut batch = overlay.batch;
+                self.store.commit(&batch).map_err(ChainError::Store)?;
+                let body = batch.blocks.remove(&hash);
+                accepted.connected.extend(body.map(|block| ChainBlock { height: tip.height, hash, block }));
                 self.tip = tip;
                 Ok(accepted)
             }
@@ -430,7 +432,7 @@ impl<S: Store> Chain<S> {
             overlay.batch.best_header = Some(self.tip.hash());
         }
         let batch = overlay.batch;
-        self.store.commit(batch).map_err(ChainError::Store)
+        self.store.commit(&batch).map_err(ChainError::Store)
     }
 }
 
@@ -526,7 +528,8 @@ impl<E> From<ChainError<E>> for Failed<E> {
     }
 }
 
-/// Leads the overlay from the chain that ends with `old` to the one that ends with `new`. The store is not touched.
+/// Leads the overlay from the chain that ends with `old` to the one that ends with `new`. The store is not touched. A body of the
+/// batch stays there, for the commit, and is not among `accepted.connected` yet.
 fn reorganise<S: Store>(
     overlay: &mut Overlay<'_, S>,
     old: &HeaderEntry,
@@ -549,7 +552,11 @@ fn reorganise<S: Store>(
     path.reverse();
     let mut parent = right;
     for (done, hash) in path.iter().enumerate() {
-        let (mut entry, block) = (overlay.header(hash)?, overlay.block(hash)?);
+        let mut entry = overlay.header(hash)?;
+        // The newest is in the batch alone, and large: it is not copied.
+        let newest = overlay.batch.blocks.remove(hash);
+        let is_newest = newest.is_some();
+        let block = newest.map_or_else(|| overlay.block(hash), Ok)?;
         let next = NextBlock { params, height: entry.height, median_time_past: parent.median_time_past };
         let filter_header = overlay.filter_entry(&parent.hash())?.header;
         let connected = connect_block(&block, &next, &filter_header, overlay, run_scripts).map_err(|e| match e {
@@ -560,8 +567,12 @@ fn reorganise<S: Store>(
         })?;
         entry.status = BlockStatus::Valid;
         overlay.batch.headers.insert(*hash, entry.clone());
-        overlay.connect(*hash, &block, entry.height, connected);
-        accepted.connected.push(ChainBlock { height: entry.height, hash: *hash, block });
+        overlay.connect(*hash, entry.height, connected);
+        if is_newest {
+            overlay.batch.blocks.insert(*hash, block);
+        } else {
+            accepted.connected.push(ChainBlock { height: entry.height, hash: *hash, block });
+        }
         parent = entry;
     }
     Ok(parent)

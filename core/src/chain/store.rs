@@ -145,7 +145,7 @@ pub trait Store {
     /// Calls `visit` with every unspent output, in the order of outpoints.
     fn for_each_coin(&self, visit: &mut dyn FnMut(OutPoint, Coin)) -> Result<(), Self::Error>;
     /// Makes all changes of the batch, durably, or none.
-    fn commit(&mut self, batch: Batch) -> Result<(), Self::Error>;
+    fn commit(&mut self, batch: &Batch) -> Result<(), Self::Error>;
 }
 
 /// A part of a store.

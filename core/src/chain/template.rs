@@ -108,7 +108,7 @@ impl<S: Store> Chain<S> {
             match fees.checked_add(checked.fee) {
                 Some(sum) if new_size <= next.params.max_block_bytes && new_sigops <= next.params.max_block_sigops => {
                     (fees, size, sigops) = (sum, new_size, new_sigops);
-                    coins.apply(&tx, next.height);
+                    coins.apply(&tx, tx.txid(), next.height);
                     spent.extend(checked.spent);
                     included.push(tx);
                 }

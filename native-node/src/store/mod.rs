@@ -30,6 +30,7 @@ use redb::{Database, DatabaseError, Durability, ReadableDatabase, ReadableTable,
 use std::borrow::Borrow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use tables::{
     BEST_HEADER_KEY, BLOCKS, BODIES, Bytes, COINS, FILTER_ENTRIES, FILTERS, FIRST_BODY_KEY, FORMAT_KEY, HEADERS,
     HEIGHTS, META, NETWORK_KEY, TIP_KEY, TRANSACTIONS, UNDO, body_key, decoded, outpoint_key, read_body_key,
@@ -48,8 +49,19 @@ const CACHE_BYTES: usize = 64 << 20;
 #[derive(Debug)]
 pub struct RedbStore {
     path: PathBuf,
+    /// The unspent outputs as they are since the last commit, open: a block asks for thousands.
+    coins: Mutex<Option<CoinTable>>,
     database: Database,
     bundling: AtomicBool,
+}
+
+/// The table of unspent outputs; a debug print tells nothing of it.
+struct CoinTable(redb::ReadOnlyTable<tables::Outpoint, Bytes>);
+
+impl std::fmt::Debug for CoinTable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("CoinTable")
+    }
 }
 
 impl RedbStore {
@@ -82,7 +94,7 @@ impl RedbStore {
         network: Network,
         on_progress: &mut dyn FnMut(Migration),
     ) -> Result<Self, StoreError> {
-        let store = RedbStore { path, database, bundling: AtomicBool::new(false) };
+        let store = RedbStore { path, coins: Mutex::new(None), database, bundling: AtomicBool::new(false) };
         // Another network's file is left as it is.
         let format = store.format()?;
         store.check_network(network)?;
@@ -120,8 +132,7 @@ impl RedbStore {
         if !self.bundling.swap(false, Ordering::Relaxed) {
             return Ok(());
         }
-        let nothing = Batch::default();
-        tables::write(&self.database, nothing, Durability::Immediate).map_err(|e| self.failed(e))
+        self.write(&Batch::default(), Durability::Immediate)
     }
 
     /// The file's format, which this version can use.
@@ -147,6 +158,12 @@ impl RedbStore {
             Some(found) => Err(StoreError::OtherNetwork { path, expected, found }),
             None => Err(StoreError::NoChain { path, reason: "it belongs to no known network".into() }),
         }
+    }
+
+    fn write(&self, batch: &Batch, durability: Durability) -> Result<(), StoreError> {
+        // It is of before, and would keep pages from being used again.
+        *self.coins.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        tables::write(&self.database, batch, durability).map_err(|e| self.failed(e))
     }
 
     fn failed(&self, error: impl Into<redb::Error>) -> StoreError {
@@ -277,7 +294,13 @@ impl Store for RedbStore {
     }
 
     fn coin(&self, outpoint: &OutPoint) -> Result<Option<Coin>, StoreError> {
-        self.get_encoded(COINS, &outpoint_key(outpoint))
+        let mut open = self.coins.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.is_none() {
+            *open = self.table(COINS)?.map(CoinTable);
+        }
+        let Some(CoinTable(table)) = &*open else { return Ok(None) };
+        let found = table.get(&outpoint_key(outpoint)).map_err(|e| self.failed(e))?;
+        found.map(|guard| decoded(&self.path, "coins", guard.value())).transpose()
     }
 
     fn hash_at(&self, height: Height) -> Result<Option<BlockHash>, StoreError> {
@@ -316,10 +339,10 @@ impl Store for RedbStore {
         Ok(())
     }
 
-    fn commit(&mut self, batch: Batch) -> Result<(), StoreError> {
+    fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
         let bundling = self.bundling.load(Ordering::Relaxed);
         let durability = if bundling { Durability::None } else { Durability::Immediate };
-        tables::write(&self.database, batch, durability).map_err(|e| self.failed(e))
+        self.write(batch, durability)
     }
 }
 

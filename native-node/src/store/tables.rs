@@ -14,7 +14,7 @@ use std::path::Path;
 pub(super) type Bytes = &'static [u8];
 pub(super) type Hash = &'static [u8; 32];
 /// A txid, then an index with its highest byte first: the order of outpoints.
-type Outpoint = &'static [u8; 36];
+pub(super) type Outpoint = &'static [u8; 36];
 /// A height with its highest byte first, then a block.
 type Place = &'static [u8; 36];
 
@@ -85,7 +85,7 @@ fn change<'k, K: redb::Key + 'static>(
 }
 
 /// Writes a batch in one transaction. One that is not durable is seen at once, and on disk with the next durable one.
-pub(super) fn write(database: &Database, batch: Batch, durability: Durability) -> Result<(), redb::Error> {
+pub(super) fn write(database: &Database, batch: &Batch, durability: Durability) -> Result<(), redb::Error> {
     let mut transaction = database.begin_write()?;
     transaction.set_durability(durability)?;
     {

@@ -18,7 +18,7 @@ pub use check::check_package;
 pub use chunks::{CHUNK_LEN, chunk_tree, chunks, model_root, verify_chunk};
 pub use error::PackageError;
 pub use head::{Head, PREFIX_LEN};
-pub use layout::{Layout, MAX_PACKAGE_LEN, MatrixPlace};
+pub use layout::{Layout, MAX_PACKAGE_LEN, MatrixPlace, NormPlace};
 pub use manifest::{
     ActivationKind, Architecture, Biases, Manifest, MlpKind, ModelInfo, NormKind, PositionKind, SpecialTokens,
 };

@@ -88,8 +88,9 @@ pub struct TrainRunArgs {
     /// The tokenizer's file [with --from: the package's; with --resume: the run's]
     #[arg(long, value_name = "FILE", required_unless_present_any = ["from", "resume"])]
     pub tokenizer: Option<PathBuf>,
-    /// Begin with the weights of this package, which an earlier `train export` wrote, instead of from nothing
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["resume", "tokenizer", "dim", "layers", "heads", "kv_heads", "hidden", "context"])]
+    /// Begin with the weights of this package, which an earlier `train export` wrote, instead of from nothing; with --layers or
+    /// --hidden it grows, and says the same at first
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["resume", "tokenizer", "dim", "heads", "kv_heads", "context"])]
     pub from: Option<PathBuf>,
     /// The folder for checkpoint, tokenizer and loss curve
     #[arg(long, value_name = "DIR")]

@@ -4,8 +4,8 @@ use super::args::{ExportArgs, TokenizerArgs, TrainRunArgs};
 use super::{CliError, Context, bar, bits_report, pairs, printable};
 use crate::engines::{CpuOptions, EngineChoice};
 use crate::train::learn::{
-    Checkpoint, Corpus, Files, ModelShape, Optimiser, Plan, Progress, Run, float_model, learn_tokenizer, of_package,
-    package, read_tokenizer, vocabulary, write_tokenizer,
+    Checkpoint, Corpus, Files, ModelShape, Optimiser, Plan, Progress, Run, float_model, grown, learn_tokenizer,
+    of_package, package, read_tokenizer, vocabulary, write_tokenizer,
 };
 use crate::train::{BitsReport, TrainError, bits, read_texts, write_whole};
 use burn::tensor::Device;
@@ -63,14 +63,19 @@ pub(super) fn run(context: &Context, args: &TrainRunArgs) -> Result<(), CliError
             return Err(TrainError::Checkpoint { file: files.checkpoint(), reason }.into());
         }
     };
-    let from = args.from.as_deref().map(first_model).transpose()?;
+    let mut from = args.from.as_deref().map(first_model).transpose()?;
     let spec = match &from {
         Some(from) => from.tokenizer.clone(),
         None => read_tokenizer(args.tokenizer.as_ref().unwrap_or(&files.tokenizer()))?,
     };
     let mut plan = plan(args, old.as_ref().map(|c| &c.plan), &spec);
-    if let Some(from) = &from {
-        plan.shape = from.shape.clone();
+    if let Some(from) = &mut from {
+        plan.shape = ModelShape {
+            layers: args.layers.unwrap_or(from.shape.layers),
+            hidden: args.hidden.unwrap_or(from.shape.hidden),
+            ..from.shape.clone()
+        };
+        from.weights = grown(&from.shape, &from.weights, &plan.shape, plan.seed)?;
         plan.from = Some(from.root.clone());
     }
     let package = first_package(&plan.shape, &spec)?;

@@ -113,7 +113,7 @@ async fn nodes_meet_gossip_and_ask(kind: TransportKind) {
     assert_eq!((from, &data[..3]), (a.id(), &b"job"[..]));
     // Both ways, and the longest that there is.
     for (asks, answers) in [(0, 1), (1, 0)] {
-        let mut nodes = [&mut a, &mut b];
+        let nodes = [&mut a, &mut b];
         let (handle, id) = (nodes[asks].handle.clone(), nodes[answers].id());
         let asked = tokio::spawn(async move { handle.request(id, vec![7; REQUEST_MAX], PATIENCE).await });
         let (_, data, respond) = nodes[answers].request().await;

@@ -21,7 +21,7 @@ pub use pairs::learn as learn_tokenizer;
 pub use run::{Course, Files, Plan, Point, Progress, Run};
 pub use shape::{BOUNDARY, ModelShape};
 pub use tokenizer::{read as read_tokenizer, vocabulary, write as write_tokenizer};
-pub use weights::{float_model, of_package, package};
+pub use weights::{float_model, grown, of_package, package};
 
 use super::{TrainError, write_whole};
 

@@ -4,7 +4,7 @@ use super::draws::Draws;
 use super::*;
 use burn::tensor::Device;
 use camelid_core::model::eval::{FloatModel, compare};
-use camelid_core::model::import::{RandomShape, random_model};
+use camelid_core::model::import::{Field, RandomShape, random_model};
 use camelid_core::model::package::Head;
 use camelid_core::model::tokenizer::TokenizerSpec;
 use camelid_core::model::{Package, Reference};
@@ -151,6 +151,23 @@ fn a_run_begins_with_a_packages_weights() {
     train(&mut next, u64::MAX, dir.path());
     let (before, after) = (run.state.course.points.last().unwrap(), next.state.course.points.last().unwrap());
     assert!(after.held_out < before.held_out + 0.5, "{before:?} {after:?}");
+
+    // Larger, it says the same at first, and learns.
+    let larger = ModelShape { layers: shape.layers + 1, hidden: shape.hidden + 24, ..shape.clone() };
+    let weights = grown(&shape, trained, &larger, 3).unwrap();
+    assert_eq!(weights.len(), larger.parameters());
+    let batch = world.held_out.first(4, shape.context);
+    let measured = |shape: &ModelShape, weights: &[f32]| Network::new(shape, Device::flex()).measure(weights, &batch);
+    let (was, is) = (measured(&shape, trained), measured(&larger, &weights));
+    assert!((was - is).abs() < 1e-5, "{was} {is}");
+    let mut gradient = vec![0.0; weights.len()];
+    Network::new(&larger, Device::flex()).learn(&weights, &batch, 1.0, &mut gradient);
+    let place = larger.places().into_iter().rfind(|p| p.tensor.field == Field::Down).unwrap();
+    assert!(gradient[place.range()].iter().any(|g| *g != 0.0));
+    for smaller in [ModelShape { layers: 0, ..shape.clone() }, ModelShape { hidden: 8, ..shape.clone() }] {
+        let error = grown(&shape, trained, &smaller, 3).unwrap_err().to_string();
+        assert!(error.contains("at least the"), "{error}");
+    }
 
     // Models of other kinds are refused: one with a head of its own, one with layer norms.
     for other in [RandomShape::llama(), RandomShape::gpt2()] {

@@ -58,6 +58,32 @@ pub fn of_package(model: &Package, tokenizer: &TokenizerSpec) -> Result<(ModelSh
     Ok((shape, weights))
 }
 
+/// The same model, larger: with more hidden elements, and with more layers behind the last. What is new adds nothing to the
+/// residual stream at first, so that the model says what it said, and learns from there.
+pub fn grown(shape: &ModelShape, weights: &[f32], to: &ModelShape, seed: u64) -> Result<Vec<f32>, TrainError> {
+    for (name, before, after) in [("--layers", shape.layers, to.layers), ("--hidden", shape.hidden, to.hidden)] {
+        if after < before {
+            let expected = format!("at least the {before} that the package has");
+            return Err(TrainError::Setting { name, found: after.to_string(), expected });
+        }
+    }
+    to.check()?;
+    let old: BTreeMap<Tensor, Place> = shape.places().into_iter().map(|p| (p.tensor, p)).collect();
+    let mut values = first(to, seed);
+    for place in to.places() {
+        // What the other matrices make of it stays out of the stream until these two have learned.
+        if matches!(place.tensor.field, Field::Output | Field::Down) {
+            values[place.range()].fill(0.0);
+        }
+        let Some(old) = old.get(&place.tensor) else { continue };
+        let rows = weights[old.range()].chunks(old.columns);
+        for (new, row) in values[place.range()].chunks_mut(place.columns).zip(rows) {
+            new[..row.len()].copy_from_slice(row);
+        }
+    }
+    Ok(values)
+}
+
 /// The weights that a package of this shape stands for.
 fn reals(shape: &ModelShape, package: &Package) -> Vec<f32> {
     let layers: Vec<_> = package.layers().collect();

@@ -1,3 +1,5 @@
+use std::sync::OnceLock;
+
 use super::expand::{LONGEST, SHORTEST, sentences};
 use super::grammar::{Grammar, GrammarError};
 use super::{GRAMMAR, grammar, tale};

@@ -3,7 +3,6 @@
 use crate::Choices;
 use crate::world::{LATE, PEOPLE, TestChain, next_block, owner, params, pay_to, sign, solve, spend};
 use camelid_core::block::{Block, CompactTarget};
-use camelid_core::chain::Store;
 use camelid_core::hash::Txid;
 use camelid_core::script::ScriptBuilder;
 use camelid_core::script::opcode::Opcode;

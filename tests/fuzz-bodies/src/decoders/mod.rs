@@ -19,7 +19,9 @@ use camelid_core::job::{
     Testament,
 };
 use camelid_core::keys::{PublicKey, Signature};
-use camelid_core::message::{ChainStatus, Ciphertext, Envelope, FilterHeaders, Request, Response};
+use camelid_core::message::{
+    ChainStatus, Ciphertext, Envelope, FilterHeaders, NetAddress, Request, Response, SignedPeerRecord,
+};
 use camelid_core::model::Sampling;
 use camelid_core::model::package::Manifest;
 use camelid_core::model::tokenizer::TokenizerSpec;
@@ -34,7 +36,7 @@ const LOOKING: Allowance = Allowance { base: 256 * 1024, factor: 256 };
 type Check = fn(&[u8]);
 
 /// What an input may be. New kinds go to the end: the corpus counts from the start.
-const KINDS: [(&str, Check); 46] = [
+const KINDS: [(&str, Check); 48] = [
     ("transaction", |b| looked_at(b, values::transaction)),
     ("block", |b| looked_at(b, values::block)),
     ("header", |b| looked_at(b, values::header)),
@@ -81,6 +83,8 @@ const KINDS: [(&str, Check); 46] = [
     ("manifest", |b| looked_at(b, values::manifest)),
     ("tokenizer", |b| looked_at(b, values::tokenizer)),
     ("texts", texts::run),
+    ("peer record", |b| drop(decoded::<SignedPeerRecord>(b))),
+    ("network address", |b| drop(decoded::<NetAddress>(b))),
 ];
 
 /// The number of a kind, for seeds.

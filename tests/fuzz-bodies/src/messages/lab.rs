@@ -14,8 +14,15 @@ use camelid_core::units::{Height, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Small enough to be reached.
-const LIMITS: PoolLimits =
-    PoolLimits { max_bytes: 6_000, min_fee_rate: 1_000, expiry_seconds: 3_600, max_ancestors: 5 };
+const LIMITS: PoolLimits = PoolLimits {
+    max_bytes: 6_000,
+    max_transaction_bytes: 2_000,
+    min_fee_rate: 1_000,
+    expiry_seconds: 3_600,
+    max_ancestors: 5,
+    max_descendants: 5,
+    max_replaced: 8,
+};
 
 pub(super) struct Lab {
     pub chain: TestChain,

@@ -3,7 +3,6 @@
 use super::lab::Lab;
 use crate::Choices;
 use crate::world::{PEOPLE, owner, params, pay_to, sign, spend};
-use camelid_core::chain::Store;
 use camelid_core::transaction::{Coin, OutPoint, Sequence, Transaction, TxOut};
 use camelid_core::units::Amount;
 
