@@ -18,12 +18,13 @@ use camelid_core::job::{
 };
 use camelid_core::keys::SecretKey;
 use camelid_core::message::{
-    ChainStatus, Ciphertext, CiphertextRequest, Envelope, FilterHeaders, FilterRange, HeaderRange, KnownPeer,
-    LightRequest, LightResponse, NetAddress, Payload, PeerRecord, PeersRequest, PeersResponse, ReachRequest,
-    ReachResponse, ReachResult, Reached, Request, Response, Services, peer_address,
+    ChainStatus, ChunkRange, Ciphertext, CiphertextRequest, ClientRequest, ClientResponse, Envelope, FeeRates,
+    FilterHeaders, FilterRange, HeaderRange, JobReport, JobTransaction, KnownPeer, LightRequest, LightResponse,
+    ListedModel, ModelRequest, ModelResponse, NetAddress, OfferQuery, Payload, PeerRecord, PeersRequest, PeersResponse,
+    ReachRequest, ReachResponse, ReachResult, Reached, Refusal, Request, Response, Services, StakedOffer, peer_address,
 };
 use camelid_core::model::package::{
-    ActivationKind, Architecture, Biases, Manifest, MlpKind, NormKind, PositionKind, SpecialTokens,
+    ActivationKind, Architecture, Biases, Manifest, MlpKind, NormKind, PositionKind, ProvedChunk, SpecialTokens,
 };
 use camelid_core::model::sampling::Sampling;
 use camelid_core::model::tokenizer::{HuggingFaceSpec, Piece, Pieces, ScoredSpec, TokenizerSpec};
@@ -307,6 +308,18 @@ static CASES: LazyLock<Vec<Case>> = LazyLock::new(|| {
     let record = PeerRecord { peer: peer(5), addresses, services: Services(0x80ff), time: Timestamp(8) };
     let record = record.with_signature([3; 64]);
 
+    let listed = ListedModel::new(ModelRoot([1; 32]), &manifest(), 70_000, Some(Amount(5)));
+    let chunk = ProvedChunk { bytes: vec![7; 300], branch: tree.branch(5).unwrap() };
+    let moved = JobTransaction { txid: Txid([1; 32]), height: Some(Height(9)) };
+    let report = JobReport {
+        status: JobStatus::Paid,
+        accept: Some(accept.clone()),
+        testament: None,
+        transactions: vec![moved, JobTransaction { height: None, ..moved }],
+    };
+    let staked = StakedOffer { offer: offer.clone(), stake: Amount(6) };
+    let submitted = envelope.clone();
+
     let mut cases = cases![
         // Units, hashes, keys.
         Amount(1_234_567),
@@ -426,6 +439,23 @@ static CASES: LazyLock<Vec<Case>> = LazyLock::new(|| {
                 .map(|reached| ReachResult { address: address.clone(), reached })
                 .into(),
         }),
+        listed.clone(),
+        chunk.clone(),
+        report.clone(),
+        staked.clone(),
+        Request::Model(ModelRequest::List(None)),
+        Request::Model(ModelRequest::Chunks(ChunkRange { root: ModelRoot([1; 32]), first: 2, count: 3 })),
+        Request::Client(ClientRequest::Submit(Box::new(submitted))),
+        Request::Client(ClientRequest::Job(JobId([1; 32]))),
+        Request::Client(ClientRequest::Offers(OfferQuery { model: ModelRoot([1; 32]), least_stake: Amount(5) })),
+        Request::Client(ClientRequest::FeeRates),
+        Response::Model(ModelResponse::List(vec![listed; 3])),
+        Response::Model(ModelResponse::Chunks(vec![chunk; 3])),
+        Response::Client(ClientResponse::Accepted),
+        Response::Client(ClientResponse::Refused(Refusal::new("the fee is too low"))),
+        Response::Client(ClientResponse::Job(Box::new(report))),
+        Response::Client(ClientResponse::Offers(vec![staked; 3])),
+        Response::Client(ClientResponse::FeeRates(FeeRates { next_block: 2000, least: 1000 })),
         Sent(block.into()),
         Sent(settlement.into()),
         Sent(offer.into()),

@@ -7,8 +7,8 @@ use camelid_core::encode::{Decode, Encode};
 use camelid_core::hash::BlockHash;
 use camelid_core::job::PeerAddress;
 use camelid_core::message::{
-    ChainStatus, Envelope, MAX_HEADERS_PER_RESPONSE, Payload, PeersResponse, ReachResponse, ReachResult, Reached,
-    Request, Response, peer_address,
+    ChainStatus, Envelope, LightResponse, MAX_HEADERS_PER_RESPONSE, Payload, PeersResponse, ReachResponse, ReachResult,
+    Reached, Request, Response, peer_address,
 };
 use camelid_core::transaction::Script;
 use camelid_core::units::{Network, Timestamp};
@@ -79,6 +79,8 @@ pub fn honest(chain: &TestChain, request: Request) -> Option<Vec<u8>> {
         Request::Pools => Response::Pools(Vec::new()),
         Request::Forward(envelope) => Response::NoRoute(envelope.id()),
         Request::Light(request) => Response::Light(light::answer(chain, &request).ok()?),
+        // It has no models and no pools.
+        Request::Model(_) | Request::Client(_) => Response::Light(LightResponse::NotFound),
         Request::Peers(_) => Response::Peers(Box::new(PeersResponse { own: None, known: Vec::new() })),
         Request::Reach(request) => {
             let tried = |address| ReachResult { address, reached: Reached::NotTried };

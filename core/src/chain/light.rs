@@ -118,6 +118,12 @@ impl<S: Store> Chain<S> {
         }
     }
 
+    /// The height of the best chain's block that a transaction is in.
+    pub fn transaction_height(&self, txid: &Txid) -> ResultOf<Option<Height>, S> {
+        let Some(at) = self.store.transaction(txid).map_err(ChainError::Store)? else { return Ok(None) };
+        Ok(Some(Overlay::new(&self.store).header(&at.block)?.height))
+    }
+
     /// A transaction of the best chain with its proof.
     pub fn transaction_proof(&self, txid: &Txid) -> ResultOf<Option<TransactionProof>, S> {
         let Some(at) = self.store.transaction(txid).map_err(ChainError::Store)? else { return Ok(None) };

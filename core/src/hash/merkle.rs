@@ -101,6 +101,50 @@ impl MerkleHasher {
         }
         Some(Branch { index, count: self.count(), siblings })
     }
+
+    /// The tree, for who needs many branches.
+    pub fn into_tree(self) -> MerkleTree {
+        let mut levels = alloc::vec![self.leaves];
+        while let Some(level) = levels.last().filter(|level| level.len() > 1) {
+            let next = next_level(level);
+            levels.push(next);
+        }
+        MerkleTree { levels }
+    }
+}
+
+/// A whole tree: gives any branch without hashing anything again, for at most 64 bytes a leaf.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MerkleTree {
+    /// From the leaves up to the top node.
+    levels: Vec<Vec<Hash32>>,
+}
+
+impl MerkleTree {
+    /// Number of leaves.
+    pub fn count(&self) -> u64 {
+        self.levels.first().map_or(0, |leaves| leaves.len() as u64)
+    }
+
+    /// The root over all leaves.
+    pub fn root(&self) -> Hash32 {
+        let top = self.levels.last().and_then(|top| top.first());
+        seal(self.count(), &top.copied().unwrap_or(Hash32::ZERO))
+    }
+
+    /// The branch of the leaf at `index`, or `None` outside the tree.
+    pub fn branch(&self, index: u64) -> Option<Branch> {
+        if index >= self.count() {
+            return None;
+        }
+        let mut at = index as usize;
+        let mut siblings = Vec::new();
+        for level in &self.levels {
+            siblings.extend(level.get(at ^ 1));
+            at /= 2;
+        }
+        Some(Branch { index, count: self.count(), siblings })
+    }
 }
 
 fn next_level(level: &[Hash32]) -> Vec<Hash32> {
@@ -191,6 +235,8 @@ mod tests {
     fn a_repeated_last_leaf_changes_the_root() {
         assert_ne!(merkle_root([[1], [2], [3]]), merkle_root([[1], [2], [3], [3]]));
         assert_ne!(merkle_root::<[u8; 0]>([]), merkle_root([[]] as [[u8; 0]; 1]));
+        let nothing = tree(0).into_tree();
+        assert_eq!((nothing.root(), nothing.branch(0)), (tree(0).root(), None));
     }
 
     proptest! {
@@ -199,6 +245,9 @@ mod tests {
             let t = tree(n);
             let (i, root) = (pick % n, t.root());
             let b = t.branch(i).unwrap();
+            let whole = t.clone().into_tree();
+            prop_assert_eq!((whole.count(), whole.root(), whole.branch(i)), (n, root, Some(b.clone())));
+            prop_assert_eq!(whole.branch(n), None);
             prop_assert_eq!(b.verify(&i.to_le_bytes(), &root), Ok(()));
             prop_assert_eq!(Branch::from_bytes(&b.to_bytes()), Ok(b.clone()));
             prop_assert!(b.verify(&(i + 1).to_le_bytes(), &root).is_err());

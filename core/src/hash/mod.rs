@@ -3,7 +3,7 @@
 mod merkle;
 mod types;
 
-pub use merkle::{Branch, MerkleError, MerkleHasher, merkle_root};
+pub use merkle::{Branch, MerkleError, MerkleHasher, MerkleTree, merkle_root};
 pub use types::{BlockHash, FilterHash, FilterHeader, Hash32, JobId, KeyHash, ModelRoot, Txid, Wtxid};
 
 use ripemd::Ripemd160;

@@ -108,7 +108,8 @@ pub enum LightResponse {
     Checkpoints(Vec<FilterHeader>),
     /// A transaction with its proof.
     Proof(Box<TransactionProof>),
-    /// There is no such block or transaction on its best chain, or the range ends before it begins.
+    /// There is no such block or transaction on its best chain, or the range ends before it begins. Questions about models
+    /// and jobs that are not there have this answer too.
     NotFound,
 }
 

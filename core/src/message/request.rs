@@ -1,7 +1,9 @@
 //! What neighbours ask each other.
 
 use super::Envelope;
+use super::client::{ClientRequest, ClientResponse};
 use super::light::{LightRequest, LightResponse};
+use super::models::{ModelRequest, ModelResponse};
 use super::peers::{PeersRequest, PeersResponse, ReachRequest, ReachResponse};
 use crate::block::{Block, Header};
 use crate::encode::{Decode, DecodeError, Encode, Reader, put_vec};
@@ -53,6 +55,10 @@ pub enum Request {
     Peers(Box<PeersRequest>),
     /// Can you dial me?
     Reach(ReachRequest),
+    /// Which models do you have, and what is in them?
+    Model(ModelRequest),
+    /// A light client's question about what is not in the chain, or not yet.
+    Client(ClientRequest),
 }
 
 /// A neighbour's answer.
@@ -78,6 +84,10 @@ pub enum Response {
     Peers(Box<PeersResponse>),
     /// What came of dialling the asker.
     Reach(ReachResponse),
+    /// Models or their chunks.
+    Model(ModelResponse),
+    /// What a light client asked for.
+    Client(ClientResponse),
 }
 
 impl Encode for Request {
@@ -109,6 +119,8 @@ impl Encode for Request {
                 out.push(17);
                 reach.encode(out);
             }
+            Request::Model(request) => request.encode(out),
+            Request::Client(request) => request.encode(out),
         }
     }
 }
@@ -123,6 +135,8 @@ impl Decode for Request {
             5 => Request::Forward(Box::new(Decode::decode(r)?)),
             16 => Request::Peers(Box::new(Decode::decode(r)?)),
             17 => Request::Reach(Decode::decode(r)?),
+            kind @ 18..=19 => Request::Model(ModelRequest::decode_after(kind, r)?),
+            kind @ 20..=23 => Request::Client(ClientRequest::decode_after(kind, r)?),
             other => Request::Light(LightRequest::decode_after(other, r)?),
         })
     }
@@ -162,6 +176,8 @@ impl Encode for Response {
                 out.push(17);
                 reach.encode(out);
             }
+            Response::Model(response) => response.encode(out),
+            Response::Client(response) => response.encode(out),
         }
     }
 }
@@ -178,6 +194,8 @@ impl Decode for Response {
             7 => Response::Busy,
             16 => Response::Peers(Box::new(Decode::decode(r)?)),
             17 => Response::Reach(Decode::decode(r)?),
+            kind @ 18..=19 => Response::Model(ModelResponse::decode_after(kind, r)?),
+            kind @ 20..=24 => Response::Client(ClientResponse::decode_after(kind, r)?),
             other => Response::Light(LightResponse::decode_after(other, r)?),
         })
     }

@@ -3,8 +3,9 @@
 use crate::contract::{Move, State, Witness, contract_output};
 use crate::deal::{DealError, Facts, check_testament};
 use crate::encode::Decode;
-use crate::hash::JobId;
+use crate::hash::{JobId, Txid};
 use crate::job::{CIPHERTEXT_SECONDS, JobAccept, JobCreate, JobError, JobStatus, Signed, Testament};
+use crate::message::MAX_JOB_TRANSACTIONS;
 use crate::script::templates;
 use crate::transaction::{Coin, OutPoint, Transaction};
 use crate::units::{Amount, Height, Timestamp};
@@ -105,6 +106,8 @@ pub struct JobRecord {
     lapsed: Vec<OutPoint>,
     /// The outputs that its money is or was in, as seen in pool and chain.
     contracts: Vec<OutPoint>,
+    /// The settlements and moves, as seen in pool and chain.
+    transactions: Vec<Txid>,
 }
 
 /// The jobs that a node knows.
@@ -181,6 +184,7 @@ impl JobPool {
             changed: facts.now,
             lapsed: Vec::new(),
             contracts: Vec::new(),
+            transactions: Vec::new(),
         };
         self.jobs.insert(id, record);
         Ok(true)
@@ -278,6 +282,7 @@ impl JobPool {
         if made.is_some() && record.contracts.len() < MAX_CONTRACTS && !record.contracts.contains(&contract) {
             record.contracts.push(contract);
         }
+        record.note_transaction(tx.txid());
         let witness = tx.inputs.iter().find_map(|i| Witness::from_bytes(i.script_sig.as_bytes()).ok());
         let status = match witness.map(|w| w.contract_move()) {
             _ if settles => JobStatus::Paid,
@@ -329,6 +334,22 @@ impl JobRecord {
     /// Whether the coin's node accepted this job before and let it lapse.
     pub fn is_passed_over(&self, stake_coin: &OutPoint) -> bool {
         self.lapsed.contains(stake_coin)
+    }
+
+    /// The settlement and the moves that pool or chain had, the latest [`MAX_JOB_TRANSACTIONS`] of them in the order in which
+    /// they were seen. What was replaced, or left the chain, is among them.
+    pub fn transactions(&self) -> &[Txid] {
+        &self.transactions
+    }
+
+    fn note_transaction(&mut self, txid: Txid) {
+        if !self.transactions.contains(&txid) {
+            // Replacing is dear, and what was replaced is of no interest.
+            if self.transactions.len() >= MAX_JOB_TRANSACTIONS {
+                self.transactions.remove(0);
+            }
+            self.transactions.push(txid);
+        }
     }
 
     fn reach(&mut self, status: JobStatus, now: Timestamp) {

@@ -6,6 +6,8 @@ use crate::keys::PublicKey;
 use crate::transaction::{Coin, OutPoint};
 use crate::units::{Amount, Network, Timestamp};
 use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::cmp::Reverse;
 
 /// Seconds after which an offer that was not renewed is forgotten.
 const OFFER_SECONDS: u32 = 600;
@@ -57,6 +59,22 @@ impl ServiceBook {
     /// The offers for a model, with the value of their stake coins.
     pub fn serving(&self, model: ModelRoot) -> impl Iterator<Item = (&ServiceOffer, Amount)> {
         self.offers.values().filter(move |(o, _)| o.body.price(&model).is_some()).map(|(o, v)| (&o.body, *v))
+    }
+
+    /// At most `most` offers for a model whose stake coins hold so much, signed, with the value of their coins: "the
+    /// cheapest first, the larger stake first among equal ones".
+    pub fn cheapest(
+        &self,
+        model: ModelRoot,
+        least_stake: Amount,
+        most: usize,
+    ) -> impl Iterator<Item = (&Signed<ServiceOffer>, Amount)> {
+        let staked = self.offers.values().filter(|(_, value)| *value >= least_stake);
+        let mut found: Vec<_> = staked
+            .filter_map(|(o, value)| Some((o.body.price(&model)?.per_thousand_tokens, Reverse(*value), o)))
+            .collect();
+        found.sort_by_key(|(price, value, _)| (*price, *value));
+        found.into_iter().take(most).map(|(_, Reverse(value), o)| (o, value))
     }
 
     /// All offers, signed.

@@ -72,6 +72,11 @@ impl TransactionPool {
         }
     }
 
+    /// What it takes at most.
+    pub fn limits(&self) -> &PoolLimits {
+        &self.limits
+    }
+
     /// A transaction by its id.
     pub fn get(&self, txid: &Txid) -> Option<&PoolEntry> {
         self.entries.get(txid)

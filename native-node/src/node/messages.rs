@@ -334,6 +334,11 @@ impl Node {
                 return Ok(());
             }
             Request::Light(request) => Response::Light(super::light::answer(&self.chain, &request)?),
+            Request::Model(request) => {
+                self.on_model_request(peer, request, respond);
+                return Ok(());
+            }
+            Request::Client(request) => self.on_client_request(peer, request)?,
         };
         tokio::spawn(async move {
             let _ = respond.send(response.to_bytes()).await;

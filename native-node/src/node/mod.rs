@@ -3,6 +3,8 @@
 
 mod accept;
 mod blocks;
+mod chunks;
+mod clients;
 mod deals;
 mod journal;
 pub mod light;
@@ -211,6 +213,8 @@ pub struct Node {
     exchange: peers::Exchange,
     reach: reach::Reach,
     forwards: route::Forwards,
+    chunks: chunks::Chunks,
+    asked_by_clients: clients::Clients,
     /// Addressed messages seen lately, oldest first: none is handled or forwarded twice.
     seen: (BTreeSet<Hash32>, VecDeque<Hash32>),
     /// The messages behind what the pools hold, to be given to neighbours that join later.
@@ -340,6 +344,8 @@ pub async fn start(
         exchange: Default::default(),
         reach: Default::default(),
         forwards: Default::default(),
+        chunks: Default::default(),
+        asked_by_clients: Default::default(),
         seen: Default::default(),
         pool_messages: BTreeMap::new(),
         pool_keeper: pools::Keeper::new(),

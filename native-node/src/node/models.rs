@@ -4,6 +4,7 @@ use crate::models::{ModelError, ModelStore, Place, Stored};
 use camelid_core::hash::ModelRoot;
 use camelid_core::model::Package;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 
 /// Why a model is not to be had.
@@ -72,6 +73,12 @@ impl ModelShelf {
     /// A model by its root, if it is served.
     pub fn get_served(&self, root: &ModelRoot) -> Option<&Arc<Package>> {
         self.models.get(root).filter(|_| self.served.contains(root))
+    }
+
+    /// The models in the order of their roots, from the first after `root` on.
+    pub fn after(&self, root: Option<ModelRoot>) -> impl Iterator<Item = &Arc<Package>> {
+        let from = root.map_or(Bound::Unbounded, Bound::Excluded);
+        self.models.range((from, Bound::Unbounded)).map(|(_, package)| package)
     }
 
     /// The roots of the models that are served.

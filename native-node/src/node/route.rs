@@ -76,12 +76,19 @@ impl Node {
 
     /// Tells everybody. Our own pools hear it too.
     pub(super) fn broadcast(&mut self, payload: Payload) {
-        let Some(topic) = payload.topic() else { return };
+        if payload.topic().is_none() {
+            return;
+        }
         let Some(envelope) = self.envelope(None, &payload) else { return };
         self.remember(envelope.id());
-        let bytes = envelope.to_bytes();
         self.keep_for_pools(&envelope, &payload);
-        let network = self.network.clone();
+        self.gossip(&envelope, &payload);
+    }
+
+    /// Gives a message for everybody, ours or another's, to the neighbours.
+    pub(super) fn gossip(&self, envelope: &Envelope, payload: &Payload) {
+        let Some(topic) = payload.topic() else { return };
+        let (network, bytes) = (self.network.clone(), envelope.to_bytes());
         tokio::spawn(async move {
             if let Err(error) = network.publish(topic, bytes).await {
                 tracing::debug!(%error, topic = topic.name(), "not published");
@@ -191,7 +198,7 @@ impl Node {
     }
 }
 
-fn answer(respond: Responder, response: Response) {
+pub(super) fn answer(respond: Responder, response: Response) {
     tokio::spawn(async move {
         let _ = respond.send(response.to_bytes()).await;
     });

@@ -6,6 +6,7 @@
 
 mod check;
 mod chunks;
+mod download;
 mod error;
 mod head;
 mod layout;
@@ -15,7 +16,10 @@ mod storage;
 mod write;
 
 pub use check::check_package;
-pub use chunks::{CHUNK_LEN, chunk_tree, chunks, model_root, verify_chunk};
+pub use chunks::{
+    CHUNK_LEN, MAX_CHUNKS_AT_ONCE, ProvedChunk, chunk_tree, chunks, model_root, prove_chunks, verify_chunk,
+};
+pub use download::{DownloadError, ModelDownload, Taken};
 pub use error::PackageError;
 pub use head::{Head, PREFIX_LEN};
 pub use layout::{Layout, MAX_PACKAGE_LEN, MatrixPlace, NormPlace};

@@ -183,7 +183,13 @@ fn statuses_follow_the_chain_and_ended_jobs_free_their_coins() {
         for (n, tx) in path.iter().enumerate() {
             pool.on_transaction(tx, &facts(&rules, 110, 4 + n as u32));
         }
-        assert_eq!(pool.get(&id).unwrap().status, last);
+        let record = pool.get(&id).unwrap();
+        assert_eq!(record.status, last);
+        // The stranger's is none of its own; said again, by a block, nothing is there twice.
+        let txids: Vec<_> = [settlement].into_iter().chain(path.iter()).map(Transaction::txid).collect();
+        assert_eq!(record.transactions(), txids);
+        path.iter().for_each(|tx| pool.on_transaction(tx, &facts(&rules, 110, 9)));
+        assert_eq!(pool.get(&id).unwrap().transactions(), txids);
         pool.expire(&facts(&rules, 120, 100));
         assert!(pool.get(&id).is_some(), "shown for a while");
         assert!(matches!(add_accept(&mut pool, &accept_by("other", &create), 101), Ok(false) | Err(_)));

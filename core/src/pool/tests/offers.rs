@@ -51,6 +51,17 @@ fn offers_are_signed_staked_fresh_and_renewed() {
     assert_eq!(candidates(501, 30, 1000), [900], "the stake");
     assert_eq!(candidates(1, 29, 1000), [500], "the price");
     assert_eq!(candidates(1, 20, 1001), [0u64; 0], "rounded up");
+    for (node, price, value) in [("c", 20, 700), ("d", 9, 300)] {
+        assert_eq!(add(&mut book, offer(node, NOW.0, price), Some(&coin(node, value)), NOW), Ok(true));
+    }
+    let cheapest = |stake, most| {
+        let found = book.cheapest(MODEL, Amount(stake), most);
+        found.map(|(o, value)| (o.body.models[0].per_thousand_tokens.0, value.0)).collect::<Vec<_>>()
+    };
+    assert_eq!(cheapest(0, 9), [(9, 300), (20, 700), (20, 500), (30, 900)]);
+    assert_eq!(cheapest(500, 9), [(20, 700), (20, 500), (30, 900)], "a small stake does not hide the others");
+    assert_eq!((cheapest(0, 2), cheapest(901, 9)), (Vec::from([(9, 300), (20, 700)]), Vec::new()));
+    assert_eq!(book.cheapest(ModelRoot([1; 32]), Amount(0), 9).count(), 0);
     book.expire(Timestamp(NOW.0 + 621));
     assert_eq!(book.all().map(|o| o.body.node_key).collect::<Vec<_>>(), [key("b").public_key()]);
 }

@@ -1,9 +1,8 @@
-use std::sync::OnceLock;
-
 use super::expand::{LONGEST, SHORTEST, sentences};
 use super::grammar::{Grammar, GrammarError};
 use super::{GRAMMAR, grammar, tale};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 
 const SEED: u64 = 1;
 

@@ -1,34 +1,47 @@
-//! A client that holds headers alone finds its own coin on a real node, and believes nothing that is not proved.
+//! A client that holds headers alone.
 
 use anyhow::{Context, Result, bail, ensure};
 use camelid_core::block::{Block, Header};
+use camelid_core::chain::TransactionProof;
+use camelid_core::contract::WalletRules;
+use camelid_core::deal::Facts;
 use camelid_core::encode::{Decode, Encode};
 use camelid_core::filter::{committed_header, key_after};
-use camelid_core::hash::{BlockHash, FilterHeader};
-use camelid_core::keys::{Address, SecretKey};
-use camelid_core::message::{FilterRange, HeaderRange, LightRequest, LightResponse, Request, Response};
-use camelid_core::script::templates;
+use camelid_core::hash::{BlockHash, FilterHeader, Txid};
+use camelid_core::job::PeerAddress;
+use camelid_core::message::{
+    ClientRequest, ClientResponse, Envelope, FilterRange, HeaderRange, LightRequest, LightResponse, ModelRequest,
+    ModelResponse, Payload, Request, Response,
+};
 use camelid_core::transaction::{OutPoint, Script};
-use camelid_core::units::{Amount, COIN, Height, Network, Timestamp};
-use camelid_node::api::types::{SendRequest, SendResponse, Status, WalletBalance};
+use camelid_core::units::{Amount, Height, Timestamp};
+use camelid_node::api::types::Status;
 use camelid_node::network::PeerId;
 use camelid_tests::NodeProcess;
-use camelid_tests::peer::{TestChain, TestPeer, new_chain};
-use std::time::{Duration, Instant};
+use camelid_tests::peer::{Answers, TestChain, TestPeer, new_chain};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
 /// A light client: a chain of which it fetches headers alone, and one neighbour.
-struct Light {
-    peer: TestPeer,
+pub struct Light {
+    pub peer: TestPeer,
     node: PeerId,
-    chain: TestChain,
-    headers: Vec<Header>,
+    pub chain: TestChain,
+    pub headers: Vec<Header>,
 }
 
 impl Light {
-    async fn ask(&self, request: Request) -> Result<Response> {
+    /// Connects to a node, with nothing but the first block.
+    pub async fn connect(node: &NodeProcess, answers: Box<Answers>) -> Result<Light> {
+        let id = node.get::<Status>("/v1/status").await?.peer_id.parse()?;
+        let peer = TestPeer::connect(&node.address().await?, new_chain()?, answers).await?;
+        Ok(Light { peer, node: id, chain: new_chain()?, headers: Vec::new() })
+    }
+
+    /// Asks until there is an answer.
+    pub async fn ask(&self, request: Request) -> Result<Response> {
         let begun = Instant::now();
         loop {
             match self.peer.network.request(self.node, request.to_bytes(), ANSWER_WITHIN).await {
@@ -40,15 +53,73 @@ impl Light {
         }
     }
 
-    async fn ask_light(&self, request: LightRequest) -> Result<LightResponse> {
+    pub async fn ask_light(&self, request: LightRequest) -> Result<LightResponse> {
         match self.ask(Request::Light(request)).await? {
             Response::Light(response) => Ok(response),
             other => bail!("{other:?}"),
         }
     }
 
+    pub async fn ask_model(&self, request: ModelRequest) -> Result<ModelResponse> {
+        match self.ask(Request::Model(request)).await? {
+            Response::Model(response) => Ok(response),
+            other => bail!("{other:?}"),
+        }
+    }
+
+    pub async fn ask_client(&self, request: ClientRequest) -> Result<ClientResponse> {
+        match self.ask(Request::Client(request)).await? {
+            Response::Client(response) => Ok(response),
+            other => bail!("{other:?}"),
+        }
+    }
+
+    /// Submits a message of its own; gives the reason where it is refused.
+    pub async fn submit(&self, payload: &Payload) -> Result<Option<String>> {
+        self.submit_envelope(self.peer.envelope(payload)?).await
+    }
+
+    pub async fn submit_envelope(&self, envelope: Envelope) -> Result<Option<String>> {
+        match self.ask_client(ClientRequest::Submit(Box::new(envelope))).await? {
+            ClientResponse::Accepted => Ok(None),
+            ClientResponse::Refused(reason) => Ok(Some(reason.to_string())),
+            other => bail!("{other:?}"),
+        }
+    }
+
+    /// Has a message for one peer passed on.
+    pub async fn forward(&self, to: PeerAddress, payload: &Payload) -> Result<()> {
+        let envelope = self.peer.envelope_to(Some(to), payload)?;
+        match self.ask(Request::Forward(Box::new(envelope))).await? {
+            Response::Forwarded => Ok(()),
+            other => bail!("{other:?}"),
+        }
+    }
+
+    /// A transaction that is in a block of the chain that it follows; none as long as it is in no block.
+    pub async fn proof(&mut self, txid: Txid) -> Result<Option<TransactionProof>> {
+        match self.ask_light(LightRequest::Proof(txid)).await? {
+            LightResponse::Proof(proof) => {
+                proof.verify()?;
+                self.follow().await?;
+                ensure!(self.headers.get(proof.height.0 as usize) == Some(&proof.header), "another chain's block");
+                ensure!(proof.transaction.txid() == txid, "another transaction");
+                Ok(Some(*proof))
+            }
+            LightResponse::NotFound => Ok(None),
+            other => bail!("{other:?}"),
+        }
+    }
+
+    /// What it knows now.
+    pub fn facts<'a>(&self, rules: &'a WalletRules) -> Result<Facts<'a>> {
+        let now = Timestamp(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs() as u32);
+        let tip = Height(self.headers.len() as u32 - 1);
+        Ok(Facts { network: self.chain.params(), rules, tip, tip_hash: self.tip(), now })
+    }
+
     /// Fetches the headers that it does not have, and checks them.
-    async fn follow(&mut self) -> Result<()> {
+    pub async fn follow(&mut self) -> Result<()> {
         let start = Height(self.headers.len() as u32);
         let request = LightRequest::Headers(HeaderRange { start, count: 2000 });
         let LightResponse::Headers(new) = self.ask_light(request).await? else { bail!("no headers") };
@@ -60,7 +131,7 @@ impl Light {
         Ok(())
     }
 
-    fn tip(&self) -> BlockHash {
+    pub fn tip(&self) -> BlockHash {
         self.headers.last().map_or(BlockHash::ZERO, |h| h.hash())
     }
 
@@ -82,7 +153,7 @@ impl Light {
     }
 
     /// The blocks that the filters say have to do with one of `scripts`.
-    async fn matching_blocks(&self, scripts: &[Script]) -> Result<Vec<Block>> {
+    pub async fn matching_blocks(&self, scripts: &[Script]) -> Result<Vec<Block>> {
         let headers = self.filter_headers().await?;
         let range = FilterRange { start: Height(0), stop: self.tip() };
         let LightResponse::Filters(filters) = self.ask_light(LightRequest::Filters(range)).await? else {
@@ -107,7 +178,7 @@ impl Light {
 }
 
 /// What pays to one of `scripts` in these blocks and is not spent in them.
-fn coins(blocks: &[Block], scripts: &[Script]) -> Vec<(OutPoint, Amount)> {
+pub fn coins(blocks: &[Block], scripts: &[Script]) -> Vec<(OutPoint, Amount)> {
     let mut coins: Vec<(OutPoint, Amount)> = Vec::new();
     for tx in blocks.iter().flat_map(|b| &b.transactions) {
         coins.retain(|(outpoint, _)| !tx.inputs.iter().any(|i| i.previous == *outpoint));
@@ -115,57 +186,4 @@ fn coins(blocks: &[Block], scripts: &[Script]) -> Vec<(OutPoint, Amount)> {
         coins.extend(ours.map(|(index, o)| (tx.outpoint(index), o.value)));
     }
     coins
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_with_headers_alone_finds_its_coin() -> Result<()> {
-    let dir = tempfile::tempdir()?;
-    let mut node =
-        NodeProcess::new("node", dir.path(), &["--listen", "127.0.0.1:0", "--mine", "--mining-threads", "1"]);
-    node.make_wallet()?;
-    node.spawn()?;
-    node.ready().await?;
-    let begun = Instant::now();
-    while node.get::<WalletBalance>("/v1/wallet/balance").await?.confirmed_units < 10 * COIN {
-        ensure!(begun.elapsed() < PATIENCE, "no mined coin");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    // The client's own key, which the node knows nothing about.
-    let key = SecretKey::from_bytes([77; 32])?;
-    let address = Address::new(Network::Dev, &key.public_key()).to_string();
-    let request = SendRequest { address, amount_units: 3 * COIN, fee_rate_units: None };
-    let sent: SendResponse = node.post("/v1/wallet/send", &request).await?;
-
-    let id = node.get::<Status>("/v1/status").await?.peer_id.parse()?;
-    // It answers nobody.
-    let peer = TestPeer::connect(&node.address().await?, new_chain()?, Box::new(|_, _| None)).await?;
-    let mut client = Light { peer, node: id, chain: new_chain()?, headers: Vec::new() };
-    let scripts = [templates::p2pkh(key.public_key().hash())];
-    let begun = Instant::now();
-    let blocks = loop {
-        client.follow().await?;
-        let blocks = client.matching_blocks(&scripts).await?;
-        if !blocks.is_empty() {
-            break blocks;
-        }
-        ensure!(begun.elapsed() < PATIENCE, "the coin was not found: {}", node.log());
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    };
-    ensure!(blocks.len() == 1, "{} blocks were fetched for one coin", blocks.len());
-    let found = coins(&blocks, &scripts);
-    ensure!(found.len() == 1 && found[0].1 == Amount(3 * COIN), "{found:?}");
-    ensure!(found[0].0.txid.to_string() == sent.txid);
-
-    // The same by a proof, for who knows the transaction.
-    let LightResponse::Proof(proof) = client.ask_light(LightRequest::Proof(found[0].0.txid)).await? else {
-        bail!("no proof")
-    };
-    proof.verify()?;
-    ensure!(client.headers.get(proof.height.0 as usize) == Some(&proof.header));
-    ensure!(proof.transaction.outputs[found[0].0.index as usize].script_pubkey == scripts[0]);
-    // Strangers' scripts find nothing, and the checkpoints are those of a chain that has none yet.
-    ensure!(client.matching_blocks(&[templates::p2pkh(Default::default())]).await?.is_empty());
-    let range = FilterRange { start: Height(1), stop: client.tip() };
-    ensure!(client.ask_light(LightRequest::Checkpoints(range)).await? == LightResponse::Checkpoints(Vec::new()));
-    node.stop().await
 }
