@@ -159,7 +159,8 @@ async fn pay(client: &mut Light, key: &SecretKey, coin: Owned) -> Result<()> {
     let ClientResponse::FeeRates(rates) = client.ask_client(ClientRequest::FeeRates).await? else { bail!("no rates") };
     let FeeRates { next_block, least } = rates;
     ensure!(least > 0 && next_block >= least, "{rates:?}");
-    let size = payment(key, coin, 0)?.size() as u64;
+    // Another fee makes another signature, which may be some bytes longer.
+    let size = payment(key, coin, 0)?.size() as u64 + 8;
     let tx = payment(key, coin, (next_block * size).div_ceil(1000))?;
 
     let nobodys = (OutPoint { index: 99, ..coin.0 }, coin.1);
@@ -174,7 +175,8 @@ async fn pay(client: &mut Light, key: &SecretKey, coin: Owned) -> Result<()> {
     refused_with(client.submit(&genesis.into()).await?, "a block")?;
     ensure!(client.proof(tx.txid()).await?.is_none(), "it was not submitted yet");
 
-    ensure!(submit(client, &tx).await?.is_none(), "refused");
+    let refused = submit(client, &tx).await?;
+    ensure!(refused.is_none(), "the payment is refused: {refused:?}");
     ensure!(submit(client, &tx).await?.is_none(), "what waits is accepted again");
     let begun = Instant::now();
     while client.proof(tx.txid()).await?.is_none() {
