@@ -19,8 +19,8 @@ demo: setup ## A prompt paid for, answered and checked between three processes; 
 test: setup ## Format, lints, unit, property and end-to-end tests, and the no_std check
 	@sh scripts/test.sh
 
-soak: setup ## Simulator, kills and transports at full length (hours): CAMELID_SIM_SEEDS=1000
-	@sh scripts/soak.sh
+soak: setup ## The long runs (hours): WHAT=simulator, kills, power-cuts or transports for one of them
+	@WHAT="$(WHAT)" sh scripts/soak.sh
 
 test-bits: setup ## The same bits on every engine: 100,000 tokens a kernel against the reference
 	@sh scripts/test-bits.sh
@@ -38,9 +38,6 @@ test-tokenizers: setup ## Tokenizers against Python's: ids and text of 10,000 li
 
 test-browser: setup ## The tests in Chromium alone: the same bits, checks of answers (the first run builds for minutes)
 	@sh scripts/test-browser.sh
-
-soak: setup ## The long runs, one after the other: ARGS=soak_NAME for one of them
-	@ARGS="$(ARGS)" sh scripts/soak.sh
 
 wasm: setup ## Build the WASM modules
 	@sh scripts/wasm.sh

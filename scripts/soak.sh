@@ -4,7 +4,7 @@
 . "$(dirname "$0")/env.sh"
 features=$(sh scripts/features.sh)
 soak() { # what, in words, arguments of cargo test
-    case ${WHAT:-$1} in "$1") ;; *) return 0 ;; esac
+    [ "${WHAT:-$1}" = "$1" ] || return 0
     say "$2"
     shift 2
     cargo test --locked --workspace --features "$features" "$@"

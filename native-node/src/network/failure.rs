@@ -75,17 +75,25 @@ pub(super) fn of_dial(error: &DialError) -> String {
     }
 }
 
+/// The kind of the system's error whose text this is: some layers repeat what the one below says, and hide it.
+fn told_kind(text: &str) -> Option<io::ErrorKind> {
+    let (_, rest) = text.rsplit_once("(os error ")?;
+    let code = rest.split_once(')')?.0.parse().ok()?;
+    Some(io::Error::from_raw_os_error(code).kind())
+}
+
 fn at(address: &Multiaddr, error: &(dyn Error + 'static)) -> String {
+    let kind = io_kind(error).filter(|kind| *kind != io::ErrorKind::Other).or_else(|| told_kind(&text(error)));
     let late = matches!(find(error), Some(TransportTimeoutError::<io::Error>::Timeout))
         || matches!(find(error), Some(quic::Error::HandshakeTimedOut))
-        || io_kind(error) == Some(io::ErrorKind::TimedOut);
+        || kind == Some(io::ErrorKind::TimedOut);
     match TransportKind::of(address) {
         // A WebRTC peer whose certificate is not the expected one stays silent, as an empty port does.
         Some(TransportKind::WebRtc) if late => {
             "no answer in time: nobody listens there, or with another certificate than the address names".into()
         }
         _ if late => "no answer in time".into(),
-        _ if io_kind(error) == Some(io::ErrorKind::ConnectionRefused) => "nobody listens there".into(),
+        _ if kind == Some(io::ErrorKind::ConnectionRefused) => "nobody listens there".into(),
         _ => clean_to(160, &text(error)),
     }
 }
@@ -101,6 +109,8 @@ mod tests {
         let wrapped = io::Error::other(io::Error::other(TransportTimeoutError::Other(inner)));
         assert_eq!(io_kind(&wrapped), Some(io::ErrorKind::ConnectionRefused));
         assert_eq!(text(&wrapped), "refused");
+        let hidden = io::Error::other(io::Error::from_raw_os_error(111).to_string());
+        assert_eq!(at(&"/ip4/127.0.0.1/tcp/5".parse().unwrap(), &hidden), "nobody listens there");
         let wrapped = io::Error::other(io::Error::other(late));
         assert!(matches!(find(&wrapped), Some(TransportTimeoutError::<io::Error>::Timeout)));
         let address = |text: &str| text.parse().unwrap();

@@ -254,7 +254,15 @@ impl Task {
         };
         // Peers are told, as far as they listen; sockets are closed as their owner goes.
         let _ = tokio::time::timeout(2 * CLOSE_WITHIN, self.say_goodbye()).await;
+        let listened: Vec<Multiaddr> = self.swarm.listeners().cloned().collect();
         drop(self.swarm);
+        // Sockets of UDP are closed by tasks of their own.
+        let free = async {
+            while listened.iter().any(|address| matches!(check_free(address), Err(NetworkError::PortInUse { .. }))) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let _ = tokio::time::timeout(2 * CLOSE_WITHIN, free).await;
         self.bans.save().await;
         self.book_saver.changed(Instant::now(), Duration::ZERO);
         self.book_saver.finish(|| self.book.read().to_bytes()).await;

@@ -62,6 +62,8 @@ fn or(one: Boxed<Connection>, other: Boxed<Connection>) -> Boxed<Connection> {
 
 /// Makes the transports of a node with this key; fails when one that is to listen lacks what it needs.
 pub(super) fn build(keypair: &Keypair, config: &NetworkConfig) -> Result<Transports, NetworkError> {
+    // WebRTC takes the process's provider of cryptography, and finds none as long as two could be meant. The first call decides.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let files = &config.transports;
     let secure = |a: &&Multiaddr| TransportKind::of(a) == Some(TransportKind::SecureWebSocket);
     if let (Some(address), None) = (config.listen.iter().find(secure), &files.tls) {

@@ -1,4 +1,4 @@
-//! Writes the seeds of the fuzz targets: small inputs made of real values. `cargo run -p camelid-fuzz-bodies --example seeds`
+//! Writes the seeds of the fuzz targets: small inputs made of real values. `cargo run --workspace --example seeds`
 //! (with the workspace's features, scripts/features.sh) writes them into fuzz/corpus.
 
 mod deal;
