@@ -119,9 +119,7 @@ impl Load {
         let moment = Duration::from_millis(self.dice.roll(900));
         let acts = async {
             loop {
-                if let Err(error) = self.act().await {
-                    return Err(error);
-                }
+                self.act().await?;
             }
         };
         tokio::select! {

@@ -25,14 +25,17 @@ fn lock(tcp: &Mutex<Tcp>) -> MutexGuard<'_, Tcp> {
     tcp.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Whether a name's address is meant.
+type IsMeant = fn(&SocketAddr) -> bool;
+
 /// The name and port that an address begins with, and which of the name's addresses are meant.
-fn name(address: &Multiaddr) -> Option<(String, u16, fn(&SocketAddr) -> bool)> {
+fn name(address: &Multiaddr) -> Option<(String, u16, IsMeant)> {
     // What is over TCP is another transport's, which asks for the TCP part alone.
     if TransportKind::of(address) != Some(TransportKind::Tcp) {
         return None;
     }
     let mut parts = address.iter();
-    let (name, wanted): (_, fn(&SocketAddr) -> bool) = match parts.next()? {
+    let (name, wanted): (_, IsMeant) = match parts.next()? {
         Protocol::Dns(name) => (name, |_| true),
         Protocol::Dns4(name) => (name, SocketAddr::is_ipv4),
         Protocol::Dns6(name) => (name, SocketAddr::is_ipv6),

@@ -6,6 +6,7 @@ use super::*;
 use camelid_core::block::{Block, NetworkParams};
 use camelid_core::chain::verify::{Damage, Report, verify};
 use camelid_core::chain::{BlockStatus, Chain, Inspect, MemoryStore, Table, one_by_one};
+use camelid_core::encode::Encode;
 
 /// Blocks that a reorganisation may take back on [`short`].
 pub(super) const KEPT: u32 = 30;
@@ -15,8 +16,8 @@ pub(super) fn short() -> &'static NetworkParams {
     Box::leak(Box::new(NetworkParams { max_reorganisation: KEPT, ..dev().clone() }))
 }
 
-pub(super) fn checked(store: &RedbStore) -> Result<Report, Damage> {
-    verify(store, dev(), one_by_one, &mut |_| ()).map_err(|damage| *damage)
+pub(super) fn checked(store: &RedbStore) -> Result<Report, Box<Damage>> {
+    verify(store, dev(), one_by_one, &mut |_| ())
 }
 
 /// Ten blocks with payments, one that left the chain, one that breaks a rule, and a header alone.
@@ -62,7 +63,8 @@ pub(super) fn write_format_2(database: &Database, store: &MemoryStore) {
             table.insert(&hash.0, entry.to_bytes().as_slice()).unwrap();
         };
         store.for_each_header(&mut put).unwrap();
-        let by_block: [(Table, _, &dyn Fn(&BlockHash) -> Vec<u8>); 4] = [
+        type Value<'a> = &'a dyn Fn(&BlockHash) -> Vec<u8>;
+        let by_block: [(Table, _, Value<'_>); 4] = [
             (Table::Blocks, BLOCKS, &|hash| store.block(hash).unwrap().unwrap().to_bytes()),
             (Table::Undo, UNDO, &|hash| store.undo(hash).unwrap().unwrap().to_bytes()),
             (Table::Filters, FILTERS, &|hash| store.filter(hash).unwrap().unwrap().to_bytes()),

@@ -10,12 +10,15 @@ use camelid_core::hash::{BlockHash, Txid};
 use camelid_core::units::Height;
 use redb::{ReadableTable, ReadableTableMetadata, TableDefinition};
 
+/// What is shown a table's entries.
+type Visit<'a, K> = &'a mut dyn FnMut(<K as redb::Value>::SelfType<'_>, &[u8]) -> Result<(), StoreError>;
+
 impl RedbStore {
     /// Calls `visit` with each key and value of a table.
     fn for_each<K: redb::Key + 'static>(
         &self,
         table: TableDefinition<K, Bytes>,
-        visit: &mut dyn FnMut(K::SelfType<'_>, &[u8]) -> Result<(), StoreError>,
+        visit: Visit<'_, K>,
     ) -> Result<(), StoreError> {
         let Some(table) = self.table(table)? else { return Ok(()) };
         for entry in table.iter().map_err(|e| self.failed(e))? {

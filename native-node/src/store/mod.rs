@@ -20,7 +20,7 @@ pub use error::StoreError;
 use crate::durable;
 use camelid_core::block::Block;
 use camelid_core::chain::{Batch, HeaderEntry, Store, TransactionLocation, Undo};
-use camelid_core::encode::{Decode, Encode};
+use camelid_core::encode::Decode;
 use camelid_core::filter::{Filter, FilterEntry};
 use camelid_core::hash::{BlockHash, Txid};
 use camelid_core::transaction::{Coin, OutPoint};
@@ -344,9 +344,4 @@ impl Store for RedbStore {
         let durability = if bundling { Durability::None } else { Durability::Immediate };
         self.write(batch, durability)
     }
-}
-
-/// The encoding of a value, for the tables.
-fn encoded(value: &impl Encode) -> Vec<u8> {
-    value.to_bytes()
 }

@@ -1,6 +1,6 @@
 //! The tables of the file, and how a batch is written to them.
 
-use super::{StoreError, encoded};
+use super::StoreError;
 use camelid_core::chain::{Batch, HeaderEntry};
 use camelid_core::encode::{Decode, Encode};
 use camelid_core::hash::{BlockHash, Txid};
@@ -71,14 +71,19 @@ pub(super) fn decoded<T: Decode>(path: &Path, table: &str, bytes: &[u8]) -> Resu
     })
 }
 
-/// Inserts, or removes where there is no value.
+/// Inserts, or removes where there is no value. `room` is where values are encoded: one for thousands.
 fn change<'k, K: redb::Key + 'static>(
     table: &mut Table<'_, K, Bytes>,
     key: impl Borrow<K::SelfType<'k>>,
     value: Option<&impl Encode>,
+    room: &mut Vec<u8>,
 ) -> Result<(), redb::StorageError> {
     match value {
-        Some(value) => drop(table.insert(key, encoded(value).as_slice())?),
+        Some(value) => {
+            room.clear();
+            value.encode(room);
+            drop(table.insert(key, room.as_slice())?);
+        }
         None => drop(table.remove(key)?),
     }
     Ok(())
@@ -88,19 +93,20 @@ fn change<'k, K: redb::Key + 'static>(
 pub(super) fn write(database: &Database, batch: &Batch, durability: Durability) -> Result<(), redb::Error> {
     let mut transaction = database.begin_write()?;
     transaction.set_durability(durability)?;
+    let mut room = Vec::new();
     {
         let mut headers = transaction.open_table(HEADERS)?;
         for (hash, entry) in &batch.headers {
-            change(&mut headers, &hash.0, Some(entry))?;
+            change(&mut headers, &hash.0, Some(entry), &mut room)?;
         }
         let (mut blocks, mut bodies) = (transaction.open_table(BLOCKS)?, transaction.open_table(BODIES)?);
         for (hash, block) in &batch.blocks {
-            change(&mut blocks, &hash.0, Some(block))?;
+            change(&mut blocks, &hash.0, Some(block), &mut room)?;
             bodies.insert(&body_key(height_of(&headers, hash)?, hash), [].as_slice())?;
         }
         let mut undo_data = transaction.open_table(UNDO)?;
         for (hash, undo) in &batch.undo {
-            change(&mut undo_data, &hash.0, Some(undo))?;
+            change(&mut undo_data, &hash.0, Some(undo), &mut room)?;
         }
         for hash in &batch.pruned {
             blocks.remove(&hash.0)?;
@@ -109,32 +115,32 @@ pub(super) fn write(database: &Database, batch: &Batch, durability: Durability) 
         }
         let mut table = transaction.open_table(FILTERS)?;
         for (hash, filter) in &batch.filters {
-            change(&mut table, &hash.0, Some(filter))?;
+            change(&mut table, &hash.0, Some(filter), &mut room)?;
         }
         let mut table = transaction.open_table(FILTER_ENTRIES)?;
         for (hash, entry) in &batch.filter_entries {
-            change(&mut table, &hash.0, Some(entry))?;
+            change(&mut table, &hash.0, Some(entry), &mut room)?;
         }
         let mut table = transaction.open_table(COINS)?;
         for (outpoint, coin) in &batch.coins {
-            change(&mut table, &outpoint_key(outpoint), coin.as_ref())?;
+            change(&mut table, &outpoint_key(outpoint), coin.as_ref(), &mut room)?;
         }
         let mut table = transaction.open_table(HEIGHTS)?;
         for (height, hash) in &batch.heights {
-            change(&mut table, height.0, hash.as_ref())?;
+            change(&mut table, height.0, hash.as_ref(), &mut room)?;
         }
         let mut table = transaction.open_table(TRANSACTIONS)?;
         for (txid, location) in &batch.transactions {
-            change(&mut table, &txid.0, location.as_ref())?;
+            change(&mut table, &txid.0, location.as_ref(), &mut room)?;
         }
         let mut meta = transaction.open_table(META)?;
         for (key, hash) in [(TIP_KEY, batch.tip), (BEST_HEADER_KEY, batch.best_header)] {
             if let Some(hash) = hash {
-                change(&mut meta, key, Some(&hash))?;
+                change(&mut meta, key, Some(&hash), &mut room)?;
             }
         }
         if let Some(height) = batch.first_body {
-            change(&mut meta, FIRST_BODY_KEY, Some(&height))?;
+            change(&mut meta, FIRST_BODY_KEY, Some(&height), &mut room)?;
         }
     }
     transaction.commit()?;

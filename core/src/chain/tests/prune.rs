@@ -25,7 +25,7 @@ fn long() -> TestChain {
         let coin = reward(&chain, height - 12);
         let from = if height - 12 > 10 { 2 } else { 0 };
         let free = chain.coin(&coin.0).unwrap().is_some();
-        let tx = (height % 3 == 0 && free).then(|| spend(&[coin], from, &[7_000], 3));
+        let tx = (height.is_multiple_of(3) && free).then(|| spend(&[coin], from, &[7_000], 3));
         let block = next_block(&chain, 2, tx, time);
         chain.accept_block(block, LATE).unwrap();
     }

@@ -1,3 +1,6 @@
+// One range of chunks is meant as one range.
+#![allow(clippy::single_range_in_vec_init)]
+
 use super::super::{MAX_CHUNKS_AT_ONCE, chunk_tree, prove_chunks};
 use super::*;
 use crate::encode::{Decode, Encode};

@@ -169,9 +169,9 @@ fn a_hundred_streams_at_once_and_megabytes_need_one_channel() {
     block_on(async {
         let (mut here, there, channels) = established().await;
         let mut asked = Vec::new();
-        for i in 0..100_usize {
+        for i in 1..=100_usize {
             let stream = poll_fn(|cx| here.poll_outbound_unpin(cx)).await.unwrap();
-            // From nothing to 100 kB, past the limits of messages and frames on the way.
+            // To 100 kB, past the limits of messages and frames on the way. A stream of nothing is not told of by Yamux.
             let say: Vec<u8> = (0..i * 1001).map(|at| (at * 31 + i) as u8).collect();
             asked.push(ask(stream, say));
         }

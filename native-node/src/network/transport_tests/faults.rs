@@ -184,7 +184,7 @@ async fn unusable_certificates_say_so() {
         (with(&good.certificate, &garbage, &[], None), &garbage, "holds no private key"),
         (with(&good.certificate, &other, &[], None), &good.certificate, "key"),
         (with(&good.certificate, &damaged, &[], None), &damaged, "is damaged"),
-        (with(&good.certificate, &good.key, &[garbage.clone()], None), &garbage, "holds no certificate"),
+        (with(&good.certificate, &good.key, std::slice::from_ref(&garbage), None), &garbage, "holds no certificate"),
         (with(&good.certificate, &good.key, &[], Some(&garbage)), &garbage, "delete it"),
     ] {
         let error = start(config).await.unwrap_err().to_string();
