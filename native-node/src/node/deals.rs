@@ -130,6 +130,13 @@ impl Node {
         }
     }
 
+    /// Saves what a compute deal learned between two steps: whoever asks the node is told of it from now on.
+    pub(super) fn keep_compute(&mut self, job: &JobId) {
+        let Some(deal) = self.computes.get(job) else { return };
+        let bytes = deal.to_bytes();
+        self.save(Shelf::ComputeDeals, job, bytes);
+    }
+
     /// Lets a compute deal take a step, saves it, and does what it asks for.
     pub(super) fn step_compute(&mut self, job: &JobId) {
         let rules = self.rules;

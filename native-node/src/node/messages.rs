@@ -161,6 +161,7 @@ impl Node {
         self.jobs.on_transaction(tx, &facts);
         if let Some(deal) = self.computes.get_mut(&tx.job_id) {
             deal.on_transaction(tx, &facts);
+            self.keep_compute(&tx.job_id);
         }
         self.miner.transactions_changed();
     }
