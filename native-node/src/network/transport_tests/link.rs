@@ -2,6 +2,8 @@
 
 use crate::network::{Multiaddr, TransportKind, socket_address};
 use libp2p::multiaddr::Protocol;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -73,28 +75,39 @@ async fn tcp(target: SocketAddr, cut: &Arc<AtomicBool>, tasks: &mut JoinSet<()>)
     port
 }
 
+/// As a router does it: each dialer's socket has one of its own on the other side, so that a second attempt is not taken
+/// for the first.
 async fn udp(target: SocketAddr, cut: &Arc<AtomicBool>, tasks: &mut JoinSet<()>) -> u16 {
-    let (near, far) = (UdpSocket::bind(ANYWHERE).await.unwrap(), UdpSocket::bind(ANYWHERE).await.unwrap());
-    far.connect(target).await.unwrap();
+    let near = Arc::new(UdpSocket::bind(ANYWHERE).await.unwrap());
     let (port, cut) = (near.local_addr().unwrap().port(), cut.clone());
     tasks.spawn(async move {
-        let (mut up, mut down, mut dialer) = (vec![0; 65_536], vec![0; 65_536], None);
-        loop {
-            tokio::select! {
-                Ok((n, from)) = near.recv_from(&mut up) => {
-                    dialer = Some(from);
-                    if !cut.load(Ordering::Relaxed) {
-                        let _ = far.send(&up[..n]).await;
-                    }
+        let (mut ways, mut back) = (HashMap::<SocketAddr, Arc<UdpSocket>>::new(), JoinSet::new());
+        let mut bytes = vec![0; 65_536];
+        while let Ok((n, dialer)) = near.recv_from(&mut bytes).await {
+            let far = match ways.entry(dialer) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => {
+                    let far = Arc::new(UdpSocket::bind(ANYWHERE).await.unwrap());
+                    far.connect(target).await.unwrap();
+                    back.spawn(answers(far.clone(), near.clone(), dialer, cut.clone()));
+                    new.insert(far)
                 }
-                Ok(n) = far.recv(&mut down) => {
-                    if let (Some(dialer), false) = (dialer, cut.load(Ordering::Relaxed)) {
-                        let _ = near.send_to(&down[..n], dialer).await;
-                    }
-                }
-                else => return,
+            };
+            if !cut.load(Ordering::Relaxed) {
+                let _ = far.send(&bytes[..n]).await;
             }
         }
     });
     port
+}
+
+/// Passes on what comes back to one dialer.
+async fn answers(far: Arc<UdpSocket>, near: Arc<UdpSocket>, dialer: SocketAddr, cut: Arc<AtomicBool>) {
+    let mut bytes = vec![0; 65_536];
+    loop {
+        // An error says that nobody listened to an earlier packet.
+        if let (Ok(n), false) = (far.recv(&mut bytes).await, cut.load(Ordering::Relaxed)) {
+            let _ = near.send_to(&bytes[..n], dialer).await;
+        }
+    }
 }
