@@ -6,14 +6,23 @@ use rayon::prelude::*;
 /// So few checks are done before other threads have woken up.
 const FEW: usize = 4;
 
-/// Runs the checks side by side: a [`camelid_core::chain::ScriptRunner`]. Which one fails first in the block does not depend on
-/// the threads.
-pub fn on_all_cores(checks: &[ScriptCheck<'_>], next: &NextBlock<'_>) -> Option<(usize, TransactionError)> {
+/// Runs the checks side by side, and `meanwhile` on this thread: a [`camelid_core::chain::ScriptRunner`]. Which one fails first in
+/// the block does not depend on the threads.
+pub fn on_all_cores(
+    checks: &[ScriptCheck<'_>],
+    next: &NextBlock<'_>,
+    meanwhile: &mut dyn FnMut(),
+) -> Option<(usize, TransactionError)> {
     if checks.len() <= FEW {
-        return camelid_core::chain::one_by_one(checks, next);
+        return camelid_core::chain::one_by_one(checks, next, meanwhile);
     }
     let failed = |(at, check): (usize, &ScriptCheck<'_>)| check.run(next).err().map(|error| (at, error));
-    checks.par_iter().enumerate().find_map_first(failed)
+    let mut found = None;
+    rayon::in_place_scope(|scope| {
+        scope.spawn(|_| found = checks.par_iter().enumerate().find_map_first(failed));
+        meanwhile();
+    });
+    found
 }
 
 #[cfg(test)]
@@ -47,10 +56,12 @@ mod tests {
         let coin = Coin { output: output.clone(), height: Height(1), coinbase: false };
         let run = |bad: &[u8]| {
             let txs: Vec<Transaction> = (0..40).map(|n| spend(n, bad.contains(&n))).collect();
-            let check = |(index, tx)| ScriptCheck { index, tx, spent: vec![coin.clone()] };
+            let check = |(index, tx)| ScriptCheck { index, tx, spent: std::slice::from_ref(&coin) };
             let checks: Vec<_> = (1..).zip(&txs).map(check).collect();
-            let found = on_all_cores(&checks, &next);
-            assert_eq!(found, one_by_one(&checks, &next));
+            let (mut beside, mut after) = (0, 0);
+            let found = on_all_cores(&checks, &next, &mut || beside += 1);
+            assert_eq!(found, one_by_one(&checks, &next, &mut || after += 1));
+            assert_eq!((beside, after), (1, usize::from(found.is_none())));
             found.map(|(at, _)| at)
         };
         assert_eq!(run(&[]), None);

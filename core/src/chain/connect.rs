@@ -1,6 +1,6 @@
 //! Connecting a block to the coins and disconnecting it: pure functions.
 
-use super::scripts::{ScriptCheck, ScriptRunner};
+use super::scripts::{ScriptRunner, script_checks};
 use super::transaction_rules::{ChainView, NextBlock, check_money};
 use super::{BlockError, CheckError, Undo, UndoError};
 use crate::block::{Block, subsidy};
@@ -74,24 +74,22 @@ impl<V: ChainView> ChainView for InBlock<'_, V> {
     }
 }
 
-/// Checks a semantically valid block on top of the chain that `view` shows, whose last block's filter header is
-/// `filter_header`, and says what it changes. `run` runs the checks of its scripts.
+/// Checks all of a semantically valid block but its scripts ([`check_block_scripts`]), on top of the chain that `view` shows,
+/// whose last block's filter header is `filter_header`, and says what the block changes.
 pub fn connect_block<V: ChainView>(
     block: &Block,
     next: &NextBlock<'_>,
     filter_header: &FilterHeader,
     view: &V,
-    run: ScriptRunner,
 ) -> Result<Connected, CheckError<BlockError, V::Error>> {
     let mut coins = InBlock::new(view);
-    let (mut fees, mut sigops, mut scripts) = (Amount::ZERO, 0u32, Vec::new());
+    let (mut fees, mut sigops, mut undo) = (Amount::ZERO, 0u32, Undo::default());
     let (coinbase, rest) = block.transactions.split_first().ok_or(BlockError::NoCoinbase)?;
     let mut txids = Vec::with_capacity(block.transactions.len());
     txids.push(coinbase.txid());
-    let at = |index, tx: &Transaction, error| BlockError::Transaction { index, txid: tx.txid(), error };
     for (index, tx) in (1..).zip(rest) {
         let checked = check_money(tx, next, &coins).map_err(|e| match e {
-            CheckError::Rule(error) => CheckError::Rule(at(index, tx, error)),
+            CheckError::Rule(error) => CheckError::Rule(BlockError::Transaction { index, txid: tx.txid(), error }),
             CheckError::Store(error) => CheckError::Store(error),
         })?;
         // "A block has at most 20,000 signature checks."
@@ -100,22 +98,33 @@ pub fn connect_block<V: ChainView>(
             return Err(BlockError::Sigops { max: next.params.max_block_sigops, found: sigops }.into());
         }
         fees = fees.checked_add(checked.fee).ok_or(BlockError::FeesTooLarge)?;
-        scripts.push(ScriptCheck { index, tx, spent: checked.spent });
+        undo.spent.extend(checked.spent);
         let txid = tx.txid();
         coins.apply(tx, txid, next.height);
         txids.push(txid);
     }
     check_coinbase(coinbase, fees, next)?;
-    // Last and together: they cost the most, and by here the block is worth it.
-    if let Some((check, error)) = run(&scripts, next).and_then(|(found, e)| Some((scripts.get(found)?, e))) {
-        return Err(at(check.index, check.tx, error).into());
-    }
     coins.apply(coinbase, coinbase.txid(), next.height);
-    let undo = Undo { spent: scripts.into_iter().flat_map(|check| check.spent).collect() };
     let filter = block_filter(block, undo.spent.iter().map(|coin| &coin.output));
     let filter_entry = FilterEntry::new(&filter, filter_header);
     check_commitment(coinbase, filter_entry.header)?;
     Ok(Connected { coins: coins.changes, undo, txids, fees, filter, filter_entry })
+}
+
+/// Checks the scripts of a block that [`connect_block`] found right, with what it spends: last and together, since they cost the
+/// most, and by then the block is worth it. `run` runs the checks; `meanwhile` can be done beside them, and is done if none fails.
+pub fn check_block_scripts(
+    block: &Block,
+    undo: &Undo,
+    next: &NextBlock<'_>,
+    run: ScriptRunner,
+    meanwhile: &mut dyn FnMut(),
+) -> Result<(), BlockError> {
+    let checks = script_checks(block, undo);
+    match run(&checks, next, meanwhile).and_then(|(found, error)| Some((checks.get(found)?, error))) {
+        Some((check, error)) => Err(BlockError::Transaction { index: check.index, txid: check.tx.txid(), error }),
+        None => Ok(()),
+    }
 }
 
 fn check_commitment(coinbase: &Transaction, expected: FilterHeader) -> Result<(), BlockError> {

@@ -49,6 +49,7 @@ fn apply<K: Ord, V>(map: &mut BTreeMap<K, V>, changes: BTreeMap<K, Option<V>>) {
 
 impl Store for MemoryStore {
     type Error = Infallible;
+    type Staged = ();
 
     fn header(&self, hash: &BlockHash) -> Result<Option<HeaderEntry>, Infallible> {
         Ok(self.headers.get(hash).cloned())
@@ -107,7 +108,11 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    fn commit(&mut self, batch: &Batch) -> Result<(), Infallible> {
+    fn stage(&self, _: &Batch) -> Result<(), Infallible> {
+        Ok(())
+    }
+
+    fn commit_staged(&mut self, batch: &Batch, (): ()) -> Result<(), Infallible> {
         let batch = batch.clone();
         self.headers.extend(batch.headers);
         self.blocks.extend(batch.blocks);

@@ -26,7 +26,7 @@ mod transaction_rules;
 pub mod verify;
 
 pub use block_rules::check_block;
-pub use connect::{CoinChanges, Connected, connect_block, disconnect_block};
+pub use connect::{CoinChanges, Connected, check_block_scripts, connect_block, disconnect_block};
 pub use error::{BlockError, ChainError, CheckError, HeaderError, TransactionError, UndoError};
 pub use header_rules::{check_header, next_work_required};
 pub use light::{ProofError, TransactionProof};

@@ -10,7 +10,7 @@ use crate::transaction::{Coin, OutPoint};
 use crate::units::{Height, Timestamp};
 
 pub(super) struct Overlay<'a, S> {
-    store: &'a S,
+    pub(super) store: &'a S,
     pub(super) batch: Batch,
 }
 

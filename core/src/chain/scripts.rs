@@ -3,9 +3,9 @@
 //! These checks need nothing but the transaction, the coins that it spends and the block's place: those of one block are
 //! collected, and whoever has several processors runs them side by side ([`ScriptRunner`]).
 
-use super::TransactionError;
 use super::transaction_rules::NextBlock;
-use crate::block::NetworkParams;
+use super::{TransactionError, Undo};
+use crate::block::{Block, NetworkParams};
 use crate::contract;
 use crate::script::opcode::Opcode;
 use crate::script::{self, SpendChecker};
@@ -20,23 +20,42 @@ pub struct ScriptCheck<'a> {
     /// The transaction.
     pub tx: &'a Transaction,
     /// The coins that its inputs spend, in order.
-    pub spent: Vec<Coin>,
+    pub spent: &'a [Coin],
 }
 
 impl ScriptCheck<'_> {
     /// Runs the check: whether each of the coins may be spent like this in the block described by `next`.
     pub fn run(&self, next: &NextBlock<'_>) -> Result<(), TransactionError> {
-        check_scripts(self.tx, &self.spent, next)
+        check_scripts(self.tx, self.spent, next)
     }
 }
 
-/// Runs the checks of a block and gives the index in the list and the error of the first one that fails. The checks do not
-/// depend on each other.
-pub type ScriptRunner = fn(&[ScriptCheck<'_>], &NextBlock<'_>) -> Option<(usize, TransactionError)>;
+/// The checks of a block's transactions; `undo` has the coins that they spend.
+pub(super) fn script_checks<'a>(block: &'a Block, undo: &'a Undo) -> Vec<ScriptCheck<'a>> {
+    let mut rest = undo.spent.as_slice();
+    let check = |(index, tx): (usize, &'a Transaction)| {
+        let (spent, others) = rest.split_at_checked(tx.inputs.len()).unwrap_or((rest, &[]));
+        rest = others;
+        ScriptCheck { index, tx, spent }
+    };
+    block.transactions.iter().enumerate().skip(1).map(check).collect()
+}
 
-/// Runs the checks one after another.
-pub fn one_by_one(checks: &[ScriptCheck<'_>], next: &NextBlock<'_>) -> Option<(usize, TransactionError)> {
-    checks.iter().enumerate().find_map(|(at, check)| check.run(next).err().map(|error| (at, error)))
+/// Runs the checks of a block and gives the index in the list and the error of the first one that fails. The checks do not
+/// depend on each other. What is given last may be done beside them; it is done once at most, and if no check fails.
+pub type ScriptRunner = fn(&[ScriptCheck<'_>], &NextBlock<'_>, &mut dyn FnMut()) -> Option<(usize, TransactionError)>;
+
+/// Runs the checks one after another, and `meanwhile` after them.
+pub fn one_by_one(
+    checks: &[ScriptCheck<'_>],
+    next: &NextBlock<'_>,
+    meanwhile: &mut dyn FnMut(),
+) -> Option<(usize, TransactionError)> {
+    let failed = checks.iter().enumerate().find_map(|(at, check)| check.run(next).err().map(|error| (at, error)));
+    if failed.is_none() {
+        meanwhile();
+    }
+    failed
 }
 
 /// The number of signature checks that count towards the block's limit.

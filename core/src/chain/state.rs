@@ -1,7 +1,7 @@
 //! The chain that counts: the one with the most work among the valid ones.
 
 use super::block_rules::check_block;
-use super::connect::{connect_block, disconnect_block};
+use super::connect::{check_block_scripts, connect_block, disconnect_block};
 use super::header_rules::{self, check_header, check_in_context, genesis_entry};
 use super::orphans::Orphans;
 use super::overlay::Overlay;
@@ -396,9 +396,9 @@ impl<S: Store> Chain<S> {
         }
         accepted.outcome = Outcome::NewTip;
         match reorganise(&mut overlay, &self.tip, &entry, (self.params, self.run_scripts), &mut accepted) {
-            Ok(tip) => {
+            Ok((tip, staged)) => {
                 let mut batch = overlay.batch;
-                self.store.commit(&batch).map_err(ChainError::Store)?;
+                self.store.commit_staged(&batch, staged).map_err(ChainError::Store)?;
                 let body = batch.blocks.remove(&hash);
                 accepted.connected.extend(body.map(|block| ChainBlock { height: tip.height, hash, block }));
                 self.tip = tip;
@@ -528,15 +528,16 @@ impl<E> From<ChainError<E>> for Failed<E> {
     }
 }
 
-/// Leads the overlay from the chain that ends with `old` to the one that ends with `new`. The store is not touched. A body of the
-/// batch stays there, for the commit, and is not among `accepted.connected` yet.
+/// Leads the overlay from the chain that ends with `old` to the one that ends with `new`, whose body is in the batch. What the
+/// batch changes is staged; the store is as before. A body of the batch stays there, for the commit, and is not among
+/// `accepted.connected` yet.
 fn reorganise<S: Store>(
     overlay: &mut Overlay<'_, S>,
     old: &HeaderEntry,
     new: &HeaderEntry,
     (params, run_scripts): (&NetworkParams, ScriptRunner),
     accepted: &mut Accepted,
-) -> Result<HeaderEntry, Failed<S::Error>> {
+) -> Result<(HeaderEntry, S::Staged), Failed<S::Error>> {
     // From both ends down to the last common block.
     let (mut left, mut right, mut path) = (old.clone(), new.clone(), Vec::new());
     while left.hash() != right.hash() {
@@ -550,32 +551,43 @@ fn reorganise<S: Store>(
         }
     }
     path.reverse();
-    let mut parent = right;
+    let (mut parent, mut staged) = (right, None);
     for (done, hash) in path.iter().enumerate() {
         let mut entry = overlay.header(hash)?;
         // The newest is in the batch alone, and large: it is not copied.
-        let newest = overlay.batch.blocks.remove(hash);
-        let is_newest = newest.is_some();
-        let block = newest.map_or_else(|| overlay.block(hash), Ok)?;
+        let stored = if overlay.batch.blocks.contains_key(hash) { None } else { Some(overlay.block(hash)?) };
         let next = NextBlock { params, height: entry.height, median_time_past: parent.median_time_past };
         let filter_header = overlay.filter_entry(&parent.hash())?.header;
-        let connected = connect_block(&block, &next, &filter_header, overlay, run_scripts).map_err(|e| match e {
-            CheckError::Rule(error) => {
-                Failed::Invalid { path: path.iter().skip(done).copied().collect(), error: Box::new(error) }
-            }
-            CheckError::Store(error) => Failed::Other(error),
-        })?;
+        let invalid =
+            |error| Failed::Invalid { path: path.iter().skip(done).copied().collect(), error: Box::new(error) };
+        let connected = connect_block(body(&stored, &overlay.batch, hash)?, &next, &filter_header, overlay).map_err(
+            |e| match e {
+                CheckError::Rule(error) => invalid(error),
+                CheckError::Store(error) => Failed::Other(error),
+            },
+        )?;
         entry.status = BlockStatus::Valid;
         overlay.batch.headers.insert(*hash, entry.clone());
         overlay.connect(*hash, entry.height, connected);
-        if is_newest {
-            overlay.batch.blocks.insert(*hash, block);
-        } else {
-            accepted.connected.push(ChainBlock { height: entry.height, hash: *hash, block });
-        }
+        let (batch, store) = (&overlay.batch, overlay.store);
+        let undo = batch.undo.get(hash).ok_or(ChainError::Damaged { what: "the undo data", hash: *hash })?;
+        let mut stage = || {
+            if done + 1 == path.len() {
+                staged.get_or_insert_with(|| store.stage(batch));
+            }
+        };
+        check_block_scripts(body(&stored, batch, hash)?, undo, &next, run_scripts, &mut stage).map_err(invalid)?;
+        accepted.connected.extend(stored.map(|block| ChainBlock { height: entry.height, hash: *hash, block }));
         parent = entry;
     }
-    Ok(parent)
+    let staged = staged.unwrap_or_else(|| overlay.store.stage(&overlay.batch)).map_err(ChainError::Store)?;
+    Ok((parent, staged))
+}
+
+/// A body that was read from the store, or else is in the batch.
+fn body<'b, E>(stored: &'b Option<Block>, batch: &'b Batch, hash: &BlockHash) -> Result<&'b Block, ChainError<E>> {
+    let found = stored.as_ref().or_else(|| batch.blocks.get(hash));
+    found.ok_or(ChainError::Damaged { what: "the body", hash: *hash })
 }
 
 /// Takes the overlay's last block off; gives the one before.

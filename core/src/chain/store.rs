@@ -117,6 +117,8 @@ pub struct Batch {
 pub trait Store {
     /// What can fail.
     type Error: core::error::Error + 'static;
+    /// Changes that are prepared, and not made: dropped, they were never there.
+    type Staged;
 
     /// A header by its hash.
     fn header(&self, hash: &BlockHash) -> Result<Option<HeaderEntry>, Self::Error>;
@@ -144,8 +146,16 @@ pub trait Store {
     fn bodies_below(&self, height: Height, limit: usize) -> Result<Vec<(Height, BlockHash)>, Self::Error>;
     /// Calls `visit` with every unspent output, in the order of outpoints.
     fn for_each_coin(&self, visit: &mut dyn FnMut(OutPoint, Coin)) -> Result<(), Self::Error>;
+    /// Prepares the changes of a batch: what can be done while it is still open whether they will be made. One batch at a time.
+    fn stage(&self, batch: &Batch) -> Result<Self::Staged, Self::Error>;
+    /// Makes all changes of the batch, which was staged, durably, or none.
+    fn commit_staged(&mut self, batch: &Batch, staged: Self::Staged) -> Result<(), Self::Error>;
+
     /// Makes all changes of the batch, durably, or none.
-    fn commit(&mut self, batch: &Batch) -> Result<(), Self::Error>;
+    fn commit(&mut self, batch: &Batch) -> Result<(), Self::Error> {
+        let staged = self.stage(batch)?;
+        self.commit_staged(batch, staged)
+    }
 }
 
 /// A part of a store.

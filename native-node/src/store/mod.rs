@@ -64,6 +64,15 @@ impl std::fmt::Debug for CoinTable {
     }
 }
 
+/// Changes that are written, and not made yet.
+pub struct Staged(redb::WriteTransaction);
+
+impl std::fmt::Debug for Staged {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Staged")
+    }
+}
+
 impl RedbStore {
     /// Opens the store in `directory`, which must exist; makes it if it is not there. One of an earlier format is brought to
     /// this one.
@@ -132,7 +141,7 @@ impl RedbStore {
         if !self.bundling.swap(false, Ordering::Relaxed) {
             return Ok(());
         }
-        self.write(&Batch::default(), Durability::Immediate)
+        self.make(self.write(&Batch::default(), Durability::Immediate)?)
     }
 
     /// The file's format, which this version can use.
@@ -160,10 +169,14 @@ impl RedbStore {
         }
     }
 
-    fn write(&self, batch: &Batch, durability: Durability) -> Result<(), StoreError> {
+    fn write(&self, batch: &Batch, durability: Durability) -> Result<Staged, StoreError> {
+        tables::write(&self.database, batch, durability).map(Staged).map_err(|e| self.failed(e))
+    }
+
+    fn make(&self, Staged(transaction): Staged) -> Result<(), StoreError> {
         // It is of before, and would keep pages from being used again.
         *self.coins.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        tables::write(&self.database, batch, durability).map_err(|e| self.failed(e))
+        transaction.commit().map_err(|e| self.failed(e))
     }
 
     fn failed(&self, error: impl Into<redb::Error>) -> StoreError {
@@ -272,6 +285,7 @@ fn opening(path: &Path, error: DatabaseError) -> StoreError {
 
 impl Store for RedbStore {
     type Error = StoreError;
+    type Staged = Staged;
 
     fn header(&self, hash: &BlockHash) -> Result<Option<HeaderEntry>, StoreError> {
         self.get_encoded(HEADERS, &hash.0)
@@ -339,9 +353,13 @@ impl Store for RedbStore {
         Ok(())
     }
 
-    fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
+    fn stage(&self, batch: &Batch) -> Result<Staged, StoreError> {
         let bundling = self.bundling.load(Ordering::Relaxed);
         let durability = if bundling { Durability::None } else { Durability::Immediate };
         self.write(batch, durability)
+    }
+
+    fn commit_staged(&mut self, _: &Batch, staged: Staged) -> Result<(), StoreError> {
+        self.make(staged)
     }
 }

@@ -6,7 +6,7 @@ use camelid_core::encode::{Decode, Encode};
 use camelid_core::hash::{BlockHash, Txid};
 use camelid_core::transaction::OutPoint;
 use camelid_core::units::Height;
-use redb::{Database, Durability, ReadableTable, Table, TableDefinition};
+use redb::{Database, Durability, ReadableTable, Table, TableDefinition, WriteTransaction};
 use std::borrow::Borrow;
 use std::path::Path;
 
@@ -89,8 +89,13 @@ fn change<'k, K: redb::Key + 'static>(
     Ok(())
 }
 
-/// Writes a batch in one transaction. One that is not durable is seen at once, and on disk with the next durable one.
-pub(super) fn write(database: &Database, batch: &Batch, durability: Durability) -> Result<(), redb::Error> {
+/// Writes a batch into one transaction, and leaves it open. One that is not durable is seen at once when it is committed, and on
+/// disk with the next durable one.
+pub(super) fn write(
+    database: &Database,
+    batch: &Batch,
+    durability: Durability,
+) -> Result<WriteTransaction, redb::Error> {
     let mut transaction = database.begin_write()?;
     transaction.set_durability(durability)?;
     let mut room = Vec::new();
@@ -143,8 +148,7 @@ pub(super) fn write(database: &Database, batch: &Batch, durability: Durability) 
             change(&mut meta, FIRST_BODY_KEY, Some(&height), &mut room)?;
         }
     }
-    transaction.commit()?;
-    Ok(())
+    Ok(transaction)
 }
 
 /// The height of a block whose header is in the table.

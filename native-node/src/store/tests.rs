@@ -1,6 +1,6 @@
 use super::*;
 use camelid_core::block::{Block, NetworkParams, PowMidstate};
-use camelid_core::chain::{Chain, ChainError, MemoryStore};
+use camelid_core::chain::{Chain, ChainError, MemoryStore, TransactionError};
 use camelid_core::keys::SecretKey;
 use camelid_core::script::{sign_p2pkh_inputs, templates};
 use camelid_core::transaction::{Script, Transaction, TransactionBuilder};
@@ -88,6 +88,34 @@ fn opened_again_the_chain_goes_on() {
         tip = Some(chain.tip_hash());
     }
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+}
+
+/// A block is written while its scripts are checked: if one fails, nothing of that was ever there.
+#[test]
+fn what_was_staged_for_a_bad_block_is_gone() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut chain = open(directory.path());
+    for n in 0..7 {
+        let block = next_block(&chain, n, false);
+        chain.accept_block(block, LATE).unwrap();
+    }
+    let (tip, before) = (chain.tip().clone(), coins(&chain));
+    let bad = next_block(&chain, 1, true);
+    let mut refusing = chain.with_script_runner(|checks, _, meanwhile| {
+        meanwhile();
+        checks.first().map(|_| (0, TransactionError::NoInputs))
+    });
+    let error = refusing.accept_block(bad.clone(), LATE).unwrap_err();
+    assert!(matches!(error, ChainError::Block { hash, .. } if hash == bad.hash()), "{error}");
+    drop(refusing);
+    let mut chain = open(directory.path());
+    assert_eq!((chain.tip(), coins(&chain)), (&tip, before));
+    assert!(
+        chain.block(&bad.hash()).unwrap().is_none()
+            && chain.transaction(&bad.transactions[1].txid()).unwrap().is_none()
+    );
+    let good = next_block(&chain, 2, true);
+    chain.accept_block(good, LATE).unwrap();
 }
 
 /// What a killed process leaves: a copy of the file while it is open, between any two commits.

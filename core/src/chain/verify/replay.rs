@@ -4,7 +4,7 @@ use super::damage::{at_block, read};
 use super::{Check, Damage, Key, OnProgress, Problem, Stage, Steps};
 use crate::block::Block;
 use crate::chain::block_rules::check_block;
-use crate::chain::connect::{CoinChanges, Connected, connect_block};
+use crate::chain::connect::{CoinChanges, Connected, check_block_scripts, connect_block};
 use crate::chain::transaction_rules::{ChainView, NextBlock};
 use crate::chain::{CheckError, HeaderEntry, Inspect, Table, TransactionLocation, Undo};
 use crate::filter::{FilterEntry, block_filter, committed_header};
@@ -119,11 +119,13 @@ impl<S: Inspect> Check<'_, S> {
         let block = self.body(hash, height)?;
         let next = NextBlock { params: self.params, height, median_time_past: before.median_time_past };
         let filter_header = self.filter_entry(parent, before.height)?.header;
-        let connected = match connect_block(&block, &next, &filter_header, view, self.run_scripts) {
+        let breaks = |rule| place(Table::Blocks)().is(Problem::Block(Box::new(rule)));
+        let connected = match connect_block(&block, &next, &filter_header, view) {
             Ok(connected) => connected,
-            Err(CheckError::Rule(rule)) => return Err(place(Table::Blocks)().is(Problem::Block(Box::new(rule)))),
+            Err(CheckError::Rule(rule)) => return Err(breaks(rule)),
             Err(CheckError::Store(damage)) => return Err(damage),
         };
+        check_block_scripts(&block, &connected.undo, &next, self.run_scripts, &mut || ()).map_err(breaks)?;
         same(read(self.store.undo(hash), place(Table::Undo))?, &connected.undo, place(Table::Undo))?;
         same(read(self.store.filter(hash), place(Table::Filters))?, &connected.filter, place(Table::Filters))?;
         let entry = read(self.store.filter_entry(hash), place(Table::FilterEntries))?;
