@@ -71,7 +71,7 @@ export interface Client {
   removeModel(root: string): Promise<void>;
   /** What a prompt would cost, who would answer and who will read it. */
   estimate(job: JobRequest): Promise<Estimate>;
-  /** Pays and sends a prompt. */
+  /** Offers a prompt to the nodes. It is paid once the sealed answer is here. */
   submit(job: JobRequest, options?: { signal?: AbortSignal }): Promise<Job>;
   /** The jobs of this wallet that this browser knows, the newest first; those that were under way go on. */
   jobs(): Job[];
