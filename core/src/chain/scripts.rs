@@ -72,7 +72,9 @@ pub(super) fn count_sigops(spent: &[Coin], params: &NetworkParams) -> Result<u32
 pub(super) fn check_scripts(tx: &Transaction, spent: &[Coin], next: &NextBlock<'_>) -> Result<(), TransactionError> {
     let outputs: Vec<TxOut> = spent.iter().map(|c| c.output.clone()).collect();
     let hasher = SignatureHasher::new(tx, &outputs, next.params.network);
-    for (index, (input, output)) in tx.inputs.iter().zip(&outputs).enumerate() {
+    for (index, input) in tx.inputs.iter().enumerate() {
+        // Without its coin nobody has shown that it may be spent.
+        let output = outputs.get(index).ok_or(TransactionError::MissingInput(input.previous))?;
         // A contract's rules see the whole transaction: they are checked below.
         if output.script_pubkey.as_bytes().first() != Some(&(Opcode::Contract as u8)) {
             // "Each input's ScriptSig satisfies the ScriptPubKey of the output it spends."

@@ -116,6 +116,13 @@ fn the_chain_takes_what_its_runner_says() {
     let txid = block.transactions[3].txid();
     let expected = BlockError::Transaction { index: 3, txid, error: TransactionError::NoInputs };
     assert_eq!(error, expected);
+    // A coin that is not among the spent ones leaves no script unchecked.
+    let mut lacking = connected.undo;
+    let lost = block.transactions[3].inputs.last().unwrap().previous;
+    lacking.spent.pop();
+    let error = check_block_scripts(&block, &lacking, &next, one_by_one, &mut || ()).unwrap_err();
+    let expected = BlockError::Transaction { index: 3, txid, error: TransactionError::MissingInput(lost) };
+    assert_eq!(error, expected);
     let mut refusing = chain.clone().with_script_runner(last_fails);
     assert!(refusing.accept_block(block.clone(), LATE).is_err());
     assert_eq!(refusing.tip_hash(), chain.tip_hash());
