@@ -68,7 +68,10 @@ impl<P: Copy + Ord> LightClient<P> {
         if let Some(known) = self.filters.header(range.stop) {
             return if answer.last() == Some(&known) { Ok(()) } else { Err(wrong) };
         }
-        let Some(round) = self.round.as_mut().filter(|round| round.hash == range.hash) else { return Ok(()) };
+        let Some(round) = self.round.as_mut().filter(|round| (round.start, round.hash) == (range.start, range.hash))
+        else {
+            return Ok(());
+        };
         if let Some(other) = round.on_answer(peer, answer) {
             let (from, to) = (range.start, range.stop);
             self.events.push(Event::Disagreement { peers: [other, peer], from, to });

@@ -211,8 +211,8 @@ impl<P: Copy + Ord> LightClient<P> {
             Err(Failure::Malformed) => self.blame(peer, Fault::Malformed),
             Err(_) => {
                 state.silent = state.silent.saturating_add(1);
-                state.rest_at = now.elapsed + self.limits.pause;
                 let questions = state.silent;
+                self.rest(peer, now);
                 if questions >= self.limits.silent {
                     self.blame(peer, Fault::Silent { questions });
                 }

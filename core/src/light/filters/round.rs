@@ -50,11 +50,6 @@ impl<P: Copy + Ord> Round<P> {
         Round { start, stop, hash, answers: BTreeMap::new(), committed: None }
     }
 
-    /// How many blocks.
-    pub fn count(&self) -> usize {
-        self.stop.since(self.start) as usize + 1
-    }
-
     /// Whether a peer's answer is here.
     pub fn has_answer_of(&self, peer: &P) -> bool {
         self.answers.contains_key(peer)

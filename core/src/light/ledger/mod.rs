@@ -170,7 +170,7 @@ impl Ledger {
 
     /// What happened: first what waits, then the newest first.
     pub fn history(&self) -> Vec<Entry> {
-        let waiting = pending::live(&self.pending).into_iter().rev();
+        let waiting = self.pending().into_iter().rev();
         let waiting = waiting.map(|p| Entry::of(&p.record, self.spent_by(p), None, p.since));
         waiting.chain(self.state.history.iter().rev().cloned()).collect()
     }
@@ -192,7 +192,8 @@ impl Ledger {
 
     /// Transactions of ours that may still be mined, in the order in which they were made.
     pub fn pending(&self) -> Vec<&Pending> {
-        pending::live(&self.pending)
+        let State { coins, contracts, .. } = &self.state;
+        pending::live(&self.pending, |outpoint| coins.contains_key(outpoint) || contracts.contains_key(outpoint))
     }
 
     /// Takes a transaction of ours that is about to be submitted: its coins are spent from now on.

@@ -5,7 +5,6 @@ use crate::encode::{Decode, DecodeError, Encode, Reader};
 use crate::hash::Txid;
 use crate::transaction::{OutPoint, Transaction};
 use crate::units::{Height, Timestamp};
-use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 /// A transaction of ours that was submitted. It is kept until its block, or the block of what it conflicts with, lies deep.
@@ -52,16 +51,13 @@ impl Pending {
     }
 }
 
-/// Those that may still be mined: no conflict is, neither with them nor with what they stand on. `all` is in the order in which they were
-/// made.
-pub(super) fn live(all: &[Pending]) -> Vec<&Pending> {
-    let mut dead: BTreeSet<Txid> = BTreeSet::new();
-    let mut live = Vec::new();
-    for pending in all.iter().filter(|pending| pending.mined.is_none()) {
-        let orphaned = pending.transaction.inputs.iter().any(|input| dead.contains(&input.previous.txid));
-        if orphaned || pending.conflict.is_some() {
-            dead.insert(pending.txid);
-        } else {
+/// Those that may still be mined: all that they spend of ours exists, on the chain or made by another of them. `all` is in the order in
+/// which they were made, `exists` knows what is on the chain.
+pub(super) fn live<'a>(all: &'a [Pending], exists: impl Fn(&OutPoint) -> bool) -> Vec<&'a Pending> {
+    let mut live: Vec<&Pending> = Vec::new();
+    for pending in all {
+        let made = |outpoint: &OutPoint| live.iter().any(|other| other.txid == outpoint.txid);
+        if pending.record.spends.iter().all(|outpoint| exists(outpoint) || made(outpoint)) {
             live.push(pending);
         }
     }

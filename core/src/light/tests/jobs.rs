@@ -8,7 +8,7 @@ use crate::contract::{
 use crate::job::fixtures::{hash_of, key, network, params};
 use crate::job::{AnswerKeys, JobParams, SealedAnswer};
 use crate::keys::JobKey;
-use crate::light::{Event, Kind, LightClient};
+use crate::light::{Event, Kind};
 use crate::script::{sign_p2pkh_inputs, templates};
 use crate::transaction::{Coin, OutPoint, Transaction};
 use crate::units::{Amount, COIN, Height, TokenId};
@@ -186,5 +186,4 @@ fn a_new_job_s_keys_are_watched_and_its_payment_waits() {
     world.run(8);
     world.assert_at(&chain);
     assert_eq!((world.light.ledger().contracts().count(), told(&world).len()), (1, 1));
-    let _: &LightClient<usize> = &world.light;
 }

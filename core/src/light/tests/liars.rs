@@ -46,20 +46,32 @@ const LIARS: [Play; 10] = [
     Play::Confused,
 ];
 
+/// Follows the chain, and some more blocks, each of them paid to us.
+fn play_on(world: &mut World, chain: &TestChain) -> TestChain {
+    let mut chain = chain.clone();
+    world.run(6);
+    for _ in 0..3 {
+        mine(&mut chain, ours(0), vec![]);
+        world.follow(&chain);
+        world.run(7);
+    }
+    chain
+}
+
 #[test]
 fn each_liar_is_named_and_the_honest_result_stands() {
-    let chain = chain();
+    let start = chain();
     for play in LIARS {
         // Where all are equally busy the first is asked.
-        let mut world = World::new(vec![(play, chain.clone()), (Play::Honest, chain.clone())]);
-        world.run(20);
+        let mut world = World::new(vec![(play, start.clone()), (Play::Honest, start.clone())]);
+        let chain = play_on(&mut world, &start);
         world.assert_at(&chain);
         assert!(!world.blamed.contains_key(&1), "{play:?}: {:?}", world.blamed);
         let fault = world.blamed.get(&0).unwrap_or_else(|| panic!("{play:?} was not found out"));
         assert!(fits(play, fault), "{play:?}: {fault}");
         // And the other way round: who is not asked what it lies about need not be found out.
-        let mut world = World::new(vec![(Play::Honest, chain.clone()), (play, chain.clone())]);
-        world.run(20);
+        let mut world = World::new(vec![(Play::Honest, start.clone()), (play, start.clone())]);
+        let chain = play_on(&mut world, &start);
         world.assert_at(&chain);
         assert!(!world.blamed.contains_key(&0), "{play:?}: {:?}", world.blamed);
     }
@@ -67,11 +79,11 @@ fn each_liar_is_named_and_the_honest_result_stands() {
 
 #[test]
 fn a_disagreement_about_filter_hashes_is_told_and_the_proof_decides() {
-    let chain = chain();
+    let start = chain();
     for (first, second, liar) in [(Play::Hashes, Play::Honest, 0), (Play::Honest, Play::Hashes, 1)] {
         for seed in 0..8 {
-            let mut world = World::new(vec![(first, chain.clone()), (second, chain.clone())]).seeded(seed);
-            world.run(5);
+            let mut world = World::new(vec![(first, start.clone()), (second, start.clone())]).seeded(seed);
+            let chain = play_on(&mut world, &start);
             world.assert_at(&chain);
             assert!(matches!(world.blamed.get(&liar), Some(Fault::FilterHashes { .. })), "{:?}", world.blamed);
             assert_eq!(world.blamed.len(), 1);
@@ -80,7 +92,7 @@ fn a_disagreement_about_filter_hashes_is_told_and_the_proof_decides() {
     // Where both answers are here before the proof, the disagreement is told first.
     let mut told = 0;
     for seed in 0..16 {
-        let mut world = World::new(vec![(Play::Hashes, chain.clone()), (Play::Honest, chain.clone())]).seeded(seed);
+        let mut world = World::new(vec![(Play::Hashes, start.clone()), (Play::Honest, start.clone())]).seeded(seed);
         world.run(5);
         told += world.events.iter().filter(|e| matches!(e, Event::Disagreement { .. })).count();
     }
