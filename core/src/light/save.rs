@@ -1,7 +1,8 @@
 //! What a light client keeps from one start to the next.
 //!
-//! Headers and filter headers are long and grow at the end: of them the part that changed is given, by height, so that a store writes
-//! little. All else is one value with a checksum. The three belong together: a store writes them in one step, or none.
+//! Headers and filter headers are long and grow at the end: of them the part that changed is given, by height, so that
+//! a store writes little. All else is one value with a checksum. The three belong together: a store writes them in one
+//! step, or none.
 
 use super::client::{Again, LightClient, Limits};
 use super::filters::{FilterChain, Pass};
@@ -229,8 +230,8 @@ impl<P: Copy + Ord> LightClient<P> {
         Ok(out)
     }
 
-    /// The client that was saved. It goes on where it was; peers and open questions are not part of it. `keyring` holds the keys of the
-    /// same words.
+    /// The client that was saved. It goes on where it was; peers and open questions are not part of it. `keyring` holds
+    /// the keys of the same words.
     pub fn restore(
         params: &'static NetworkParams,
         saved: Saved<'_>,

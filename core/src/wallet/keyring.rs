@@ -149,7 +149,8 @@ impl Keyring {
         }
     }
 
-    /// Notes that the keys of a row below `first_unused` are used: what [`Keyring::first_unused`] said before a restart.
+    /// Notes that the keys of a row below `first_unused` are used: what [`Keyring::first_unused`] said before a
+    /// restart.
     pub fn note_first_unused(&mut self, branch: Branch, first_unused: u32) -> Result<(), DerivationError> {
         if first_unused > self.row(branch).first_unused {
             self.row(branch).first_unused = first_unused;

@@ -69,7 +69,8 @@ impl<P: Copy + Ord> LightClient<P> {
         self.ledger.tidy(self.headers.height());
     }
 
-    /// Notes that the keys of a job are in use: a new job has to have the keys at [`Keyring::unused_job`](crate::wallet::Keyring).
+    /// Notes that the keys of a job are in use: a new job has to have the keys at
+    /// [`Keyring::unused_job`](crate::wallet::Keyring).
     pub fn note_job(&mut self, index: u32) -> Result<(), DerivationError> {
         self.keyring.note_job(index)?;
         self.unsaved = true;

@@ -30,8 +30,8 @@ pub enum Event<P> {
         /// Its time.
         time: Timestamp,
     },
-    /// Blocks left the best chain: what was told of blocks above `common` does not count any more. It comes before what is told of those
-    /// that joined.
+    /// Blocks left the best chain: what was told of blocks above `common` does not count any more. It comes before what
+    /// is told of those that joined.
     Reorganised {
         /// The last block that old and new chain share.
         common: Height,

@@ -96,8 +96,8 @@ impl<P: Copy + Ord> LightClient<P> {
         Ok(())
     }
 
-    /// "The client reckons the headers, and one commitment, proved with CoinbaseProof for the last of them, proves them all and with them
-    /// every filter."
+    /// "The client reckons the headers, and one commitment, proved with CoinbaseProof for the last of them, proves them
+    /// all and with them every filter."
     fn decide(&mut self) {
         let Some(round) = &mut self.round else { return };
         let Some(verdict) = round.decide() else { return };
@@ -182,7 +182,8 @@ impl<P: Copy + Ord> LightClient<P> {
         }
     }
 
-    /// Does what can be done without asking: looks at filters that are at hand, takes blocks whose turn it is, begins to look back.
+    /// Does what can be done without asking: looks at filters that are at hand, takes blocks whose turn it is, begins
+    /// to look back.
     pub(super) fn work(&mut self) {
         loop {
             self.match_cached();
@@ -216,7 +217,8 @@ impl<P: Copy + Ord> LightClient<P> {
         }
     }
 
-    /// Once all blocks are looked through, those are looked through once more for the keys that came on the way. Whether that begins now.
+    /// Once all blocks are looked through, those are looked through once more for the keys that came on the way.
+    /// Whether that begins now.
     fn begin_again(&mut self) -> bool {
         let undone = self.forward.undone();
         if self.again.is_some() || self.fresh.is_empty() || undone <= self.headers.height() {
@@ -239,7 +241,8 @@ impl<P: Copy + Ord> LightClient<P> {
         }
     }
 
-    /// More keys are watched than before: blocks that come are looked through for all of them, earlier ones for those that are new.
+    /// More keys are watched than before: blocks that come are looked through for all of them, earlier ones for those
+    /// that are new.
     pub(super) fn watch_more(&mut self) {
         let new: Vec<_> = self.keyring.watched().filter(|key| !self.watched.contains(*key)).copied().collect();
         if new.is_empty() {
@@ -253,7 +256,8 @@ impl<P: Copy + Ord> LightClient<P> {
     }
 }
 
-/// Whether a block that follows `previous` may have to do with what a pass looks for. A filter that cannot be read tells nothing.
+/// Whether a block that follows `previous` may have to do with what a pass looks for. A filter that cannot be read
+/// tells nothing.
 fn is_match(pass: &Pass, filter: &Filter, previous: &BlockHash) -> bool {
     let scripts = pass.scripts().iter().map(|script| script.as_bytes());
     filter.matches_any(&key_after(previous), scripts).unwrap_or(true)

@@ -119,8 +119,8 @@ impl<P: Copy + Ord> LightClient<P> {
         taken.error
     }
 
-    /// Where do you stand? At first, and then from time to time, should an announcement be lost. A light client has no blocks: it says
-    /// that it stands at the first.
+    /// Where do you stand? At first, and then from time to time, should an announcement be lost. A light client has no
+    /// blocks: it says that it stands at the first.
     pub(super) fn ask_status(&mut self, asks: &mut Vec<Ask<P>>, now: Now) {
         let due = |peer: &Peer| !peer.bad && peer.polled.is_none_or(|at| now.elapsed >= at + self.limits.poll);
         let due: Vec<P> = self.peers.iter().filter(|(_, peer)| due(peer)).map(|(peer, _)| *peer).collect();
@@ -137,8 +137,8 @@ impl<P: Copy + Ord> LightClient<P> {
         }
     }
 
-    /// Headers, of peers whose chain's end is not known here. While one gives a long chain, the others wait: theirs is most likely the
-    /// same.
+    /// Headers, of peers whose chain's end is not known here. While one gives a long chain, the others wait: theirs is
+    /// most likely the same.
     pub(super) fn ask_headers(&mut self, asks: &mut Vec<Ask<P>>, now: Now) {
         let have = self.headers.height();
         let far = |peer: &Peer| peer.height().is_some_and(|h| h.since(have) as usize > MAX_HEADERS_PER_RESPONSE);

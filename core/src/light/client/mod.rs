@@ -1,8 +1,9 @@
 //! The light client: a state machine without I/O over header chain, filters and ledger.
 //!
-//! Whoever runs it tells it what happens ([`LightClient::connected`], [`LightClient::on_answer`], ...), sends what [`LightClient::next`]
-//! wants to ask, and looks at [`LightClient::take_events`] after each. Time is an argument. What a peer is asked has a number; answers to
-//! questions that are not open say nothing. Headers come from one peer while filters come from others.
+//! Whoever runs it tells it what happens ([`LightClient::connected`], [`LightClient::on_answer`], ...), sends what
+//! [`LightClient::next`] wants to ask, and looks at [`LightClient::take_events`] after each. Time is an argument. What
+//! a peer is asked has a number; answers to questions that are not open say nothing. Headers come from one peer while
+//! filters come from others.
 
 mod ask;
 mod blocks;

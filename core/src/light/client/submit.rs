@@ -32,7 +32,8 @@ impl<P> Default for Submission<P> {
 }
 
 impl<P: Copy + Ord> LightClient<P> {
-    /// Builds and signs a payment from what the wallet owns. It is not taken into the books before [`LightClient::submit`].
+    /// Builds and signs a payment from what the wallet owns. It is not taken into the books before
+    /// [`LightClient::submit`].
     pub fn prepare(&self, outputs: Vec<TxOut>, fee_rate: FeeRate) -> Result<Paid, PaymentError> {
         let coins = self.ledger.spendable(self.headers.height().next(), self.params);
         let payment = Payment { outputs, fee_rate, change: self.keyring.change_hash(), job_id: JobId::ZERO };

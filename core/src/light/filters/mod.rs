@@ -1,7 +1,8 @@
 //! Compact filters on the client's side: which ones are right, and which blocks they lead to.
 //!
-//! Filter headers are a chain of hashes, and a block's coinbase commits to its own: so one commitment that is proved proves all filters up
-//! to that block, whoever gave them. Only the filters from the wallet's birthday on are asked for.
+//! Filter headers are a chain of hashes, and a block's coinbase commits to its own: so one commitment that is proved
+//! proves all filters up to that block, whoever gave them. Only the filters from the wallet's birthday on are asked
+//! for.
 
 mod cache;
 mod pass;
@@ -41,7 +42,8 @@ impl FilterChain {
         chain
     }
 
-    /// Those that were saved: `bytes` are all headers from `first` on. `None` where they are no whole number of headers.
+    /// Those that were saved: `bytes` are all headers from `first` on. `None` where they are no whole number of
+    /// headers.
     pub fn restore(anchor: &Anchor, first: Height, before: Option<FilterHeader>, bytes: &[u8]) -> Option<Self> {
         let (headers, rest) = bytes.as_chunks::<32>();
         if !rest.is_empty() || (before.is_none() && !headers.is_empty()) {

@@ -1,4 +1,5 @@
-//! Going through the blocks of a range once: their filters in pieces from several peers, then the blocks that match, in their order.
+//! Going through the blocks of a range once: their filters in pieces from several peers, then the blocks that match, in
+//! their order.
 
 use crate::block::Block;
 use crate::hash::{BlockHash, KeyHash};
@@ -49,7 +50,8 @@ pub struct Pass {
 impl Pass {
     /// A way that begins at `start` and looks for coins of these keys, and for contracts in which they stand.
     pub fn new<'a>(keys: impl IntoIterator<Item = &'a KeyHash>, start: Height, end: Option<Height>) -> Self {
-        // "For each contract among them, as the P2PKH script of the key hash … So a wallet looks for its own scripts alone."
+        // "For each contract among them, as the P2PKH script of the key hash … So a wallet looks for its own scripts
+        // alone."
         let scripts = keys.into_iter().map(|hash| p2pkh(*hash)).collect();
         Pass { scripts, next: start, end, pieces: Vec::new(), wanted: BTreeMap::new() }
     }
@@ -80,7 +82,8 @@ impl Pass {
         self.end.is_some_and(|end| self.undone() > end)
     }
 
-    /// Looks for these keys from now on, and at the filters from `next` on once more. Blocks that were found stay wanted.
+    /// Looks for these keys from now on, and at the filters from `next` on once more. Blocks that were found stay
+    /// wanted.
     pub fn watch<'a>(&mut self, keys: impl IntoIterator<Item = &'a KeyHash>, next: Height) {
         self.scripts = keys.into_iter().map(|hash| p2pkh(*hash)).collect();
         self.go_to(next);
@@ -91,8 +94,8 @@ impl Pass {
         self.pieces.clear();
     }
 
-    /// Forgets what it has of blocks above `common`, which left the chain; none below `first` is looked at. At or below `common` what was
-    /// found stays.
+    /// Forgets what it has of blocks above `common`, which left the chain; none below `first` is looked at. At or below
+    /// `common` what was found stays.
     pub fn disconnect(&mut self, common: Height, first: Height) {
         self.wanted.retain(|height, _| *height <= common);
         self.end = self.end.map(|end| end.min(common));
@@ -119,7 +122,8 @@ impl Pass {
         self.wanted.entry(height).or_insert(Want { hash, asked: None, block: None });
     }
 
-    /// Cuts pieces, until there are `most` of them or all blocks up to `tip` are in one. `at_hand` says whether a filter need not be asked.
+    /// Cuts pieces, until there are `most` of them or all blocks up to `tip` are in one. `at_hand` says whether a
+    /// filter need not be asked.
     pub fn cut(&mut self, tip: Height, most: usize, at_hand: impl Fn(Height) -> bool) {
         while self.pieces.len() < most
             && let Some(start) = self.next_unasked(tip)
@@ -153,8 +157,8 @@ impl Pass {
         self.pieces.iter().find(|piece| piece.asked == Some(id)).copied()
     }
 
-    /// Question `id` was answered with the filters of so many blocks, from the piece's first on. What is left of the piece is asked for
-    /// again.
+    /// Question `id` was answered with the filters of so many blocks, from the piece's first on. What is left of the
+    /// piece is asked for again.
     pub fn on_piece(&mut self, id: u64, filters: u32) {
         if let Some(piece) = self.pieces.iter_mut().find(|piece| piece.asked == Some(id)) {
             piece.start = piece.start.plus(filters);
@@ -163,8 +167,8 @@ impl Pass {
         self.pieces.retain(|piece| piece.start <= piece.stop);
     }
 
-    /// Blocks that nobody is asked for, the lowest first, where fewer than `most` bytes of blocks wait for their turn. With too many bytes
-    /// the lowest alone.
+    /// Blocks that nobody is asked for, the lowest first, where fewer than `most` bytes of blocks wait for their turn.
+    /// With too many bytes the lowest alone.
     pub fn blocks_to_ask(&self, count: usize, most_bytes: usize) -> Vec<BlockHash> {
         let waiting: usize = self.wanted.values().filter_map(|want| want.block.as_ref()).map(|(_, size)| size).sum();
         let near = if waiting < most_bytes { count } else { 1 };

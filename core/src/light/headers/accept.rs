@@ -42,7 +42,8 @@ enum At {
 }
 
 impl<P: Copy + Ord> HeaderChain<P> {
-    /// Takes headers of a peer that follow each other, the first after one that is known. At the first that breaks a rule it stops.
+    /// Takes headers of a peer that follow each other, the first after one that is known. At the first that breaks a
+    /// rule it stops.
     pub fn accept(&mut self, from: P, headers: &[Header], now: Timestamp) -> Taken {
         let fork = self.forks.remove(&from);
         let (fork, taken) = self.take(fork, headers, now);
@@ -82,8 +83,8 @@ impl<P: Copy + Ord> HeaderChain<P> {
             }
             taken.last = Some(self.height_at(at, &fork));
         }
-        // "The best chain is the one with the most work; of two with equal work, the one whose last block has the lower hash, read
-        // as a little-endian number."
+        // "The best chain is the one with the most work; of two with equal work, the one whose last block has the lower
+        // hash, read as a little-endian number."
         if fork.as_ref().is_some_and(|fork| is_better(&fork.last, &self.tip)) {
             taken.change = fork.take().map(|fork| self.adopt(fork));
         }

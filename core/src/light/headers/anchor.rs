@@ -11,8 +11,8 @@ use alloc::vec::Vec;
 /// The most times before an anchor's that are read.
 const MAX_TIMES: usize = 64;
 
-/// The block that a light client's chain begins with: the genesis block, or a later one that somebody is trusted to have named.
-/// Nothing below it is ever left, and it is never checked.
+/// The block that a light client's chain begins with: the genesis block, or a later one that somebody is trusted to
+/// have named. Nothing below it is ever left, and it is never checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Anchor {
     /// Its header, height and work, and the time of block 1, from which the difficulty is reckoned.

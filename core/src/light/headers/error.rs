@@ -75,8 +75,8 @@ pub enum HeadersError {
 }
 
 impl HeadersError {
-    /// Whether whoever gave the headers broke the protocol. Not so where its clock is ahead, where it was cut off for long, where
-    /// its chain is only worse, and where the chain here changed while the answer was on its way.
+    /// Whether whoever gave the headers broke the protocol. Not so where its clock is ahead, where it was cut off for
+    /// long, where its chain is only worse, and where the chain here changed while the answer was on its way.
     pub fn is_fault(&self) -> bool {
         !matches!(
             self,

@@ -6,8 +6,8 @@ use crate::hash::BlockHash;
 use crate::units::Height;
 use alloc::vec::Vec;
 
-/// Headers beside the best chain, all given by one peer: each peer has at most one such chain, so what is kept is bounded and charged to
-/// whoever gave it.
+/// Headers beside the best chain, all given by one peer: each peer has at most one such chain, so what is kept is
+/// bounded and charged to whoever gave it.
 #[derive(Clone, Debug)]
 pub(super) struct Fork {
     /// The last block that it shares with the best chain.

@@ -1,7 +1,7 @@
 //! The header chain of a light client: every rule of headers, and nothing of bodies.
 //!
-//! The best chain lies in one row, compact, and is found by height and by hash. Each peer may have one chain beside it, up to a number of
-//! headers. The rules are those of the `chain` room: the same functions check both.
+//! The best chain lies in one row, compact, and is found by height and by hash. Each peer may have one chain beside it,
+//! up to a number of headers. The rules are those of the `chain` room: the same functions check both.
 
 mod accept;
 mod anchor;
@@ -137,8 +137,8 @@ impl<P: Copy + Ord> HeaderChain<P> {
         Some(Anchor { entry, times, filter_header })
     }
 
-    /// What to ask a peer for headers with: the end of the chain that it gave, then the best chain from the tip down, ten hashes in a row
-    /// and then with gaps that double, the anchor, and the genesis block last.
+    /// What to ask a peer for headers with: the end of the chain that it gave, then the best chain from the tip down,
+    /// ten hashes in a row and then with gaps that double, the anchor, and the genesis block last.
     pub fn locator(&self, peer: &P) -> Vec<BlockHash> {
         let mut hashes: Vec<BlockHash> =
             self.forks.get(peer).and_then(|fork| fork.rows.last()).map(|row| row.hash).into_iter().collect();
@@ -172,8 +172,8 @@ impl<P: Copy + Ord> HeaderChain<P> {
         self.unsaved.take()
     }
 
-    /// The chain that was saved: `bytes` are all its headers above the anchor. Every rule is checked again, so damage is found; the clock
-    /// has no say.
+    /// The chain that was saved: `bytes` are all its headers above the anchor. Every rule is checked again, so damage
+    /// is found; the clock has no say.
     pub fn restore(
         params: &'static NetworkParams,
         anchor: Anchor,

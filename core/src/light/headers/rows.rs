@@ -20,8 +20,8 @@ pub(super) struct Row {
 
 /// Headers that come and go at the end alone: 112 bytes each, and up to 12 for finding them by hash.
 ///
-/// A bucket names the last row whose hash falls into it, each row the one before it in its bucket. Whoever wants to fill one bucket with
-/// many headers has to mine as many for each that he can use.
+/// A bucket names the last row whose hash falls into it, each row the one before it in its bucket. Whoever wants to
+/// fill one bucket with many headers has to mine as many for each that he can use.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Rows {
     rows: Vec<Row>,

@@ -1,8 +1,9 @@
 //! What the chain says about our money: coins, open contracts, history, and transactions on their way.
 //!
-//! For each block that has to do with the wallet a record is kept of what that is, in a few dozen bytes. Everything else is reckoned from
-//! the records, in the order of their heights. So a reorganisation takes records away and leaves exactly what the remaining blocks say,
-//! and a block that turns out late to be of interest takes its place among the others.
+//! For each block that has to do with the wallet a record is kept of what that is, in a few dozen bytes. Everything
+//! else is reckoned from the records, in the order of their heights. So a reorganisation takes records away and leaves
+//! exactly what the remaining blocks say, and a block that turns out late to be of interest takes its place among the
+//! others.
 
 mod pending;
 mod record;
@@ -93,8 +94,8 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Takes a block of the best chain. In whatever order blocks come, they count in the order of their heights; a block that spends
-    /// coins has to come after those that made them.
+    /// Takes a block of the best chain. In whatever order blocks come, they count in the order of their heights; a
+    /// block that spends coins has to come after those that made them.
     pub fn connected(&mut self, block: &Block, hash: BlockHash, height: Height, keyring: &mut Keyring) -> Touched {
         let mut touched = Touched::default();
         // A key that is seen here may bring others into view that are seen here too.
@@ -257,7 +258,8 @@ impl Ledger {
         self.held.retain(|coin| !coins.contains(coin));
     }
 
-    /// The coins that a payment in the block at height `next` may spend, change of our own transactions that a peer took included.
+    /// The coins that a payment in the block at height `next` may spend, change of our own transactions that a peer
+    /// took included.
     pub fn spendable(&self, next: Height, params: &NetworkParams) -> Vec<(OutPoint, Coin)> {
         let live = self.pending();
         let change = live.iter().filter(|pending| pending.taken).flat_map(|pending| {

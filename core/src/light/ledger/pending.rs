@@ -7,7 +7,8 @@ use crate::transaction::{OutPoint, Transaction};
 use crate::units::{Height, Timestamp};
 use alloc::vec::Vec;
 
-/// A transaction of ours that was submitted. It is kept until its block, or the block of what it conflicts with, lies deep.
+/// A transaction of ours that was submitted. It is kept until its block, or the block of what it conflicts with, lies
+/// deep.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pending {
     /// The transaction.
@@ -51,8 +52,8 @@ impl Pending {
     }
 }
 
-/// Those that may still be mined: all that they spend of ours exists, on the chain or made by another of them. `all` is in the order in
-/// which they were made, `exists` knows what is on the chain.
+/// Those that may still be mined: all that they spend of ours exists, on the chain or made by another of them. `all` is
+/// in the order in which they were made, `exists` knows what is on the chain.
 pub(super) fn live<'a>(all: &'a [Pending], exists: impl Fn(&OutPoint) -> bool) -> Vec<&'a Pending> {
     let mut live: Vec<&Pending> = Vec::new();
     for pending in all {

@@ -19,7 +19,8 @@ enum Step {
     Ours(u32),
     /// We spend our oldest coins: so many, some of it to ourselves.
     Spend(usize, u32),
-    /// The last blocks are replaced by as many others and one more, with the transactions of the old ones where they are still good.
+    /// The last blocks are replaced by as many others and one more, with the transactions of the old ones where they
+    /// are still good.
     Reorganise(u32, bool),
 }
 

@@ -114,7 +114,8 @@ fn keys_that_the_owner_noted_meanwhile_are_looked_for() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
-    /// Stopped at any moment, saved in small steps, and read again: it says the same, and ends where the other one ends.
+    /// Stopped at any moment, saved in small steps, and read again: it says the same, and ends where the other one
+    /// ends.
     #[test]
     fn a_restart_changes_nothing(
         payees in prop::collection::vec(0u32..60, 8..30), questions in 0usize..40, every in 1usize..5, back in 0u32..6,
