@@ -31,7 +31,6 @@ use crate::wallet::Keyring;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
-use core::time::Duration;
 use meter::Meter;
 use peer::{Kind, Open, Peer};
 use silence::Hearing;

@@ -3,6 +3,7 @@
 use super::world::*;
 use crate::light::{Event, Fault, HeadersError};
 use alloc::vec;
+use alloc::vec::Vec;
 use proptest::prelude::*;
 
 /// A chain in which some blocks pay us.

@@ -292,13 +292,13 @@ impl World {
     /// Asks, answers in some order, and lets a second pass; over and over.
     pub(super) fn run(&mut self, seconds: usize) {
         for _ in 0..seconds {
-            let mut open = self.light.next(self.now());
+            let mut open = self.ask();
             while !open.is_empty() {
                 let place = self.pick(open.len());
                 let ask = open.swap_remove(place);
                 self.answer(ask);
                 self.note();
-                open.extend(self.light.next(self.now()));
+                open.extend(self.ask());
             }
             self.note();
             self.elapsed += Duration::from_secs(1);
@@ -309,7 +309,7 @@ impl World {
     pub(super) fn steps(&mut self, questions: usize, mut after: impl FnMut(&mut LightClient<usize>, usize)) {
         let mut open = Vec::new();
         for asked in 0..questions {
-            open.extend(self.light.next(self.now()));
+            open.extend(self.ask());
             if open.is_empty() {
                 self.elapsed += Duration::from_secs(1);
                 continue;
@@ -327,9 +327,18 @@ impl World {
         self.note();
     }
 
+    fn ask(&mut self) -> Vec<Ask<usize>> {
+        let asks = self.light.next(self.now());
+        assert!(asks.iter().all(|ask| !self.blamed.contains_key(&ask.peer)), "who broke the protocol is asked again");
+        asks
+    }
+
     fn answer(&mut self, ask: Ask<usize>) {
         let now = self.now();
-        assert_eq!(self.blamed.get(&ask.peer), None, "who broke the protocol is not asked any more");
+        if self.blamed.contains_key(&ask.peer) {
+            // The connection is closed.
+            return self.light.on_answer(ask.id, Err(Failure::Gone), now);
+        }
         let (play, chain) = &self.peers[ask.peer];
         let response = match ask.question {
             Question::Request(request) => {
