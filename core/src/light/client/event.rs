@@ -111,7 +111,7 @@ pub struct ContractBlock {
 pub enum Silence {
     /// No peer answers.
     Peers,
-    /// The last block is old, and nobody knows a newer one.
+    /// The last block is old, and no newer one has come for a while.
     Tip,
     /// Filters or blocks that the wallet needs do not come.
     Filters,

@@ -33,6 +33,9 @@ impl<P: Copy + Ord> LightClient<P> {
         state.tip = Some(hash);
         let taken = self.headers.accept(peer, core::slice::from_ref(header), now.time);
         let last = taken.last;
+        if taken.change.is_some() {
+            self.hearing.changed(now.elapsed);
+        }
         match self.follow(taken) {
             Some(error) if error.is_fault() => self.blame(peer, Fault::Headers(error)),
             // Its parent is not here: the peer is asked for what leads to it.
@@ -61,7 +64,10 @@ impl<P: Copy + Ord> LightClient<P> {
         }
         let taken = self.headers.accept(peer, headers, now.time);
         let (new, changed) = (taken.new, taken.change.is_some());
-        self.meter.came(taken.change.map_or(0, |change| change.new), now.elapsed);
+        if let Some(change) = taken.change {
+            self.meter.came(change.new, now.elapsed);
+            self.hearing.changed(now.elapsed);
+        }
         let error = self.follow(taken);
         let tip = self.peers.get(&peer).and_then(|state| state.tip);
         let proven = tip.is_none_or(|tip| self.headers.knows(&peer, &tip));

@@ -1,6 +1,5 @@
 //! Noticing that nobody says what should be heard.
 
-use super::peer::{Kind, Peer};
 use super::{Event, LightClient, Silence};
 use crate::sync::Now;
 use alloc::collections::BTreeSet;
@@ -11,6 +10,8 @@ use core::time::Duration;
 pub(super) struct Hearing {
     /// When a peer answered last; the beginning before that.
     heard: Option<Duration>,
+    /// When the best chain of headers changed last; the beginning before that.
+    changed: Option<Duration>,
     /// When the wallet's way through the blocks came on last, or had nothing to do.
     came_on: Option<Duration>,
     /// What is not heard, as the owner was told.
@@ -21,6 +22,11 @@ impl Hearing {
     /// A peer answered.
     pub(super) fn heard(&mut self, now: Duration) {
         self.heard = Some(now);
+    }
+
+    /// The best chain of headers changed.
+    pub(super) fn changed(&mut self, now: Duration) {
+        self.changed = Some(now);
     }
 
     /// The wallet's way through the blocks came on.
@@ -43,13 +49,10 @@ impl<P: Copy + Ord> LightClient<P> {
             self.hearing.came_on = None;
         }
         let filters = long_ago(*self.hearing.came_on.get_or_insert(now.elapsed));
-        // While headers come, the last one is old.
-        let coming = self.told_height() > self.headers.height()
-            || self.open.values().any(|open| matches!(open.kind, Kind::Headers(_)))
-            || !self.peers.values().any(|peer| Peer::height(peer).is_some());
         let usual = u64::from(self.params.block_interval) * u64::from(self.limits.old_tip);
         let age = u64::from(now.time.0.saturating_sub(self.headers.tip().header.time.0));
-        let tip = age > usual && !coming;
+        // While headers come, the last one is old. That more are to come is anybody's word.
+        let tip = age > usual && long_ago(*self.hearing.changed.get_or_insert(now.elapsed));
         for (silence, silent) in [(Silence::Peers, peers), (Silence::Tip, tip), (Silence::Filters, filters && !peers)] {
             let told = &mut self.hearing.told;
             if silent && told.insert(silence) {

@@ -25,16 +25,25 @@ fn silent_peers_are_told_and_so_is_their_return() {
     assert_eq!(heard(&world), []);
     world.light.disconnected(&0);
     world.run(70);
-    // The last block has become old meanwhile, but nobody is there who could know a newer one.
-    assert_eq!(heard(&world), [(true, Silence::Peers)]);
-    assert_eq!(world.light.silence().collect::<Vec<_>>(), [Silence::Peers]);
+    // The last block has become old meanwhile.
+    assert_eq!(heard(&world), [(true, Silence::Tip), (true, Silence::Peers)]);
+    assert_eq!(world.light.silence().collect::<Vec<_>>(), [Silence::Peers, Silence::Tip]);
     grow(&mut chain, 60, 1);
     world.peers.push((Play::Honest, chain.clone()));
     world.start.0 = chain.tip().header.time.0 - world.elapsed.as_secs() as u32;
     world.light.connected(1);
     world.run(10);
     world.assert_at(&chain);
-    assert_eq!(heard(&world), [(true, Silence::Peers), (false, Silence::Peers)]);
+    assert_eq!(heard(&world)[2..], [(false, Silence::Peers), (false, Silence::Tip)]);
+}
+
+#[test]
+fn who_only_says_that_there_is_more_hides_no_old_block() {
+    let mut chain = empty();
+    grow(&mut chain, 10, 1);
+    let mut world = World::new(vec![(Play::Honest, chain.clone()), (Play::Boaster, chain.clone())]);
+    world.run(70);
+    assert!(heard(&world).contains(&(true, Silence::Tip)), "{:?}", heard(&world));
 }
 
 #[test]
