@@ -52,7 +52,8 @@ impl<P: Copy + Ord> LightClient<P> {
         let usual = u64::from(self.params.block_interval) * u64::from(self.limits.old_tip);
         let age = u64::from(now.time.0.saturating_sub(self.headers.tip().header.time.0));
         // While headers come, the last one is old. That more are to come is anybody's word.
-        let tip = age > usual && long_ago(*self.hearing.changed.get_or_insert(now.elapsed));
+        let still = long_ago(*self.hearing.changed.get_or_insert(now.elapsed));
+        let tip = age > usual && still;
         for (silence, silent) in [(Silence::Peers, peers), (Silence::Tip, tip), (Silence::Filters, filters && !peers)] {
             let told = &mut self.hearing.told;
             if silent && told.insert(silence) {
