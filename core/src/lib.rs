@@ -55,6 +55,10 @@ pub mod deal;
 
 pub mod pool;
 
+pub mod wallet;
+
+pub mod light;
+
 #[cfg(feature = "burn")]
 pub mod engine;
 

@@ -34,7 +34,7 @@ pub fn next_work_required(parent: &HeaderEntry, params: &NetworkParams) -> Compa
 }
 
 /// The contextual rules of a header after `parent`, at the time `now`.
-pub(super) fn check_in_context(
+pub(crate) fn check_in_context(
     header: &Header,
     parent: &HeaderEntry,
     params: &NetworkParams,
@@ -58,7 +58,7 @@ pub(super) fn check_in_context(
 }
 
 /// The entry of a header after `parent`; `times` are the times of its ancestors, the parent's first.
-pub(super) fn entry(header: Header, parent: &HeaderEntry, times: &[Timestamp], params: &NetworkParams) -> HeaderEntry {
+pub(crate) fn entry(header: Header, parent: &HeaderEntry, times: &[Timestamp], params: &NetworkParams) -> HeaderEntry {
     let height = parent.height.next();
     // The target was checked before.
     let work = header.bits.target().map_or(Work::ZERO, |t| t.work());
@@ -73,7 +73,7 @@ pub(super) fn entry(header: Header, parent: &HeaderEntry, times: &[Timestamp], p
 }
 
 /// The entry of the genesis block.
-pub(super) fn genesis_entry(header: Header) -> HeaderEntry {
+pub(crate) fn genesis_entry(header: Header) -> HeaderEntry {
     HeaderEntry {
         header,
         height: Height(0),
@@ -86,7 +86,7 @@ pub(super) fn genesis_entry(header: Header) -> HeaderEntry {
 
 /// "The median time past of a block is the median of its own time and those of the ten blocks before it; where there
 /// are fewer, the upper of the two in the middle."
-fn median(own: Timestamp, before: &[Timestamp], params: &NetworkParams) -> Timestamp {
+pub(crate) fn median(own: Timestamp, before: &[Timestamp], params: &NetworkParams) -> Timestamp {
     let mut times: Vec<Timestamp> =
         core::iter::once(own).chain(before.iter().copied()).take(params.median_time_span).collect();
     times.sort_unstable();

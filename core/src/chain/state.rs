@@ -446,7 +446,7 @@ fn block_error<E>(hash: BlockHash, error: BlockError) -> ChainError<E> {
 }
 
 /// Whether the chain that ends with `a` counts more than the one that ends with `b`.
-pub(super) fn is_better(a: &HeaderEntry, b: &HeaderEntry) -> bool {
+pub(crate) fn is_better(a: &HeaderEntry, b: &HeaderEntry) -> bool {
     let number = |entry: &HeaderEntry| U256::from_le_slice(&entry.hash().0);
     a.work > b.work || (a.work == b.work && number(a) < number(b))
 }

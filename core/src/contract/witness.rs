@@ -24,6 +24,8 @@ pub enum Move {
     Finalize = 5,
 }
 
+encode_enum!(Move, "move" { Settle = 0, Close = 1, Reveal = 2, Demand = 3, Claim = 4, Finalize = 5 });
+
 impl Move {
     /// The name, in lower case.
     pub fn name(self) -> &'static str {

@@ -1,18 +1,15 @@
 //! The wallet: the key file on disk, the password that opens it, the keys it holds, and payments.
 //!
-//! `file` and `password` touch the outside; `keyring` and `coins` are pure and know the chain as a list of
-//! coins that they are given.
+//! `file` and `password` touch the outside; keyring, coins and payments are pure and lie in [`camelid_core::wallet`].
 
-pub mod coins;
 mod file;
-mod keyring;
 mod password;
 
-pub use coins::{
-    Balance, FeeRate, INPUT_BYTES, Need, Paid, Payment, PaymentError, Selection, balance, pay, select, spendable,
+pub use camelid_core::wallet::{
+    Balance, Branch, FeeRate, INPUT_BYTES, KeyPath, Keyring, Need, Paid, Payment, PaymentError, Selection, balance, pay,
+    select, spendable,
 };
 pub use file::{KeyFile, KeyFileError};
-pub use keyring::{Branch, KeyPath, Keyring};
 pub use password::{PASSWORD_VARIABLE, PasswordError, Passwords};
 
 use camelid_core::keys::Mnemonic;

@@ -1,11 +1,12 @@
 //! The keys of an open wallet: which outputs are ours, and what signs for them.
 
-use camelid_core::hash::KeyHash;
-use camelid_core::keys::{Address, DerivationError, JobKey, Mnemonic, SecretKey, WalletKeys};
-use camelid_core::script::templates;
-use camelid_core::transaction::Script;
-use camelid_core::units::Network;
-use std::collections::BTreeMap;
+use crate::hash::KeyHash;
+use crate::keys::{Address, DerivationError, JobKey, Mnemonic, SecretKey, WalletKeys};
+use crate::script::templates;
+use crate::transaction::Script;
+use crate::units::Network;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 
 /// How many unused addresses are watched beyond the last used one, on each branch (BIP44's gap limit).
 const GAP: u32 = 20;
@@ -48,13 +49,18 @@ struct Row {
     hashes: Vec<KeyHash>,
 }
 
+impl Branch {
+    /// All rows.
+    pub const ALL: [Branch; 3] = [Branch::Receive, Branch::Change, Branch::Job];
+}
+
 impl Keyring {
     /// The keys that grow from these words, without a passphrase.
     pub fn new(network: Network, mnemonic: &Mnemonic) -> Result<Self, DerivationError> {
         let keys = WalletKeys::from_seed(&*mnemonic.seed(""))?;
         let [receive, change, job] = [const { Row { first_unused: 0, hashes: Vec::new() } }; 3];
         let mut keyring = Keyring { network, keys, by_hash: BTreeMap::new(), receive, change, job };
-        for branch in [Branch::Receive, Branch::Change, Branch::Job] {
+        for branch in Branch::ALL {
             keyring.extend(branch)?;
         }
         Ok(keyring)
@@ -122,9 +128,33 @@ impl Keyring {
 
     /// Notes that a job's keys are in use.
     pub fn note_job(&mut self, index: u32) -> Result<(), DerivationError> {
-        if index >= self.job.first_unused {
-            self.job.first_unused = index.saturating_add(1);
-            self.extend(Branch::Job)?;
+        self.note_first_unused(Branch::Job, index.saturating_add(1))
+    }
+
+    /// The index of the first key of a row that is not known to be used, nor any behind it.
+    pub fn first_unused(&self, branch: Branch) -> u32 {
+        match branch {
+            Branch::Receive => self.receive.first_unused,
+            Branch::Change => self.change.first_unused,
+            Branch::Job => self.job.first_unused,
+        }
+    }
+
+    /// How many keys of a row are watched, from the first one on.
+    pub fn watched_of(&self, branch: Branch) -> u32 {
+        match branch {
+            Branch::Receive => self.receive.hashes.len() as u32,
+            Branch::Change => self.change.hashes.len() as u32,
+            Branch::Job => self.job.hashes.len() as u32,
+        }
+    }
+
+    /// Notes that the keys of a row below `first_unused` are used: what [`Keyring::first_unused`] said before a
+    /// restart.
+    pub fn note_first_unused(&mut self, branch: Branch, first_unused: u32) -> Result<(), DerivationError> {
+        if first_unused > self.row(branch).first_unused {
+            self.row(branch).first_unused = first_unused;
+            self.extend(branch)?;
         }
         Ok(())
     }

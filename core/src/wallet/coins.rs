@@ -1,13 +1,14 @@
 //! Choosing coins and paying. Pure: the coins come as a list, the transaction goes back to the caller.
 
-use camelid_core::block::NetworkParams;
-use camelid_core::hash::{JobId, KeyHash};
-use camelid_core::keys::SecretKey;
-use camelid_core::script::{SignError, sign_p2pkh_inputs, templates};
-use camelid_core::transaction::{Coin, MAX_TRANSACTION_BYTES, OutPoint, Transaction, TransactionBuilder, TxOut};
-use camelid_core::units::{Amount, Height};
-use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use crate::block::NetworkParams;
+use crate::hash::{JobId, KeyHash};
+use crate::keys::SecretKey;
+use crate::script::{SignError, sign_p2pkh_inputs, templates};
+use crate::transaction::{Coin, MAX_TRANSACTION_BYTES, OutPoint, Transaction, TransactionBuilder, TxOut};
+use crate::units::{Amount, Height};
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::cmp::Reverse;
 
 /// The most bytes that an input takes which spends a plain coin: outpoint, script and its length, sequence.
 pub const INPUT_BYTES: usize = 36 + 1 + templates::MAX_P2PKH_SCRIPT_SIG + 4;
@@ -137,7 +138,7 @@ pub fn select(coins: &[(OutPoint, Coin)], need: &Need) -> Result<Selection, Paym
     let size = |inputs: usize| need.bytes + inputs * INPUT_BYTES + if inputs < MANY_INPUTS { 0 } else { 2 };
     let mut sum = Amount::ZERO;
     for count in 0..=candidates.len() {
-        if let Some((_, coin)) = count.checked_sub(1).map(|last| candidates[last]) {
+        if let Some((_, coin)) = count.checked_sub(1).and_then(|last| candidates.get(last)) {
             sum = sum.checked_add(coin.output.value).ok_or(PaymentError::TooMuch)?;
         }
         let fee = need.fee_rate.fee(size(count));
@@ -154,7 +155,7 @@ pub fn select(coins: &[(OutPoint, Coin)], need: &Need) -> Result<Selection, Paym
         let change = change.unwrap_or(Amount::ZERO);
         // Change below dust goes to the miner.
         let fee = Amount(sum.0 - need.amount.0 - change.0);
-        return Ok(Selection { coins: candidates[..count].iter().map(|c| (*c).clone()).collect(), fee, change });
+        return Ok(Selection { coins: candidates.into_iter().take(count).cloned().collect(), fee, change });
     }
     let fee = need.fee_rate.fee(size(candidates.len().max(1)));
     let needed = Amount(need.amount.0.saturating_add(fee.0));

@@ -1,8 +1,10 @@
 use super::*;
-use camelid_core::hash::Txid;
-use camelid_core::script::{SpendChecker, verify};
-use camelid_core::transaction::SignatureHasher;
-use camelid_core::units::{COIN, Network};
+use crate::hash::Txid;
+use crate::script::{SpendChecker, verify};
+use crate::transaction::SignatureHasher;
+use crate::units::{COIN, Network};
+use alloc::string::ToString;
+use alloc::vec;
 use proptest::prelude::*;
 
 const RATE: FeeRate = FeeRate(1000);

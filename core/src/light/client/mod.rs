@@ -1,0 +1,327 @@
+//! The light client: a state machine without I/O over header chain, filters and ledger.
+//!
+//! Whoever runs it tells it what happens ([`LightClient::connected`], [`LightClient::on_answer`], ...), sends what
+//! [`LightClient::next`] wants to ask, and looks at [`LightClient::take_events`] after each. Time is an argument. What
+//! a peer is asked has a number; answers to questions that are not open say nothing. Headers come from one peer while
+//! filters come from others.
+
+mod ask;
+mod blocks;
+mod event;
+mod filters;
+mod headers;
+mod meter;
+mod peer;
+mod silence;
+mod submit;
+
+pub use ask::{Ask, Failure, Limits, Question};
+pub use event::{ContractBlock, Event, Fault, Progress, Silence};
+
+use super::filters::{Cache, FilterChain, Pass, Round};
+use super::headers::{Anchor, HeaderChain};
+use super::ledger::{Holdings, Ledger};
+use crate::block::NetworkParams;
+use crate::chain::Checkpoints;
+use crate::hash::{KeyHash, Txid};
+use crate::message::{LightResponse, Request, Response};
+use crate::sync::Now;
+use crate::units::Height;
+use crate::wallet::Keyring;
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+use meter::Meter;
+use peer::{Kind, Open, Peer};
+use silence::Hearing;
+use submit::Submission;
+
+/// Keys that more blocks are looked through for, and the way through those.
+#[derive(Clone, Debug)]
+pub(super) struct Again {
+    pub(super) keys: BTreeSet<KeyHash>,
+    pub(super) pass: Pass,
+}
+
+/// A light client, for peers named by `P`.
+#[derive(Clone, Debug)]
+pub struct LightClient<P> {
+    pub(super) params: &'static NetworkParams,
+    limits: Limits,
+    pub(super) keyring: Keyring,
+    /// The keys that every block from now on is looked through for.
+    pub(super) watched: BTreeSet<KeyHash>,
+    /// Those of them that earlier blocks have not been looked through for.
+    pub(super) fresh: BTreeSet<KeyHash>,
+    pub(super) headers: HeaderChain<P>,
+    pub(super) filters: FilterChain,
+    cache: Cache,
+    /// The way through all blocks.
+    pub(super) forward: Pass,
+    /// The way through earlier blocks, for keys that were fresh.
+    pub(super) again: Option<Again>,
+    pub(super) ledger: Ledger,
+    peers: BTreeMap<P, Peer>,
+    open: BTreeMap<u64, Open<P>>,
+    next_id: u64,
+    round: Option<Round<P>>,
+    submissions: BTreeMap<Txid, Submission<P>>,
+    events: Vec<Event<P>>,
+    hearing: Hearing,
+    meter: Meter,
+    /// What was told last.
+    told: Option<Height>,
+    /// Whether what is saved as a whole has changed.
+    pub(super) unsaved: bool,
+}
+
+impl<P: Copy + Ord> LightClient<P> {
+    /// A client that knows the anchor alone. Blocks below `birthday` have nothing to do with the wallet.
+    pub fn new(
+        params: &'static NetworkParams,
+        anchor: Anchor,
+        birthday: Height,
+        keyring: Keyring,
+        limits: Limits,
+    ) -> Self {
+        let filters = FilterChain::new(&anchor, birthday);
+        let headers = HeaderChain::new(params, anchor, limits.useless_headers);
+        Self::with_parts(params, headers, filters, keyring, Ledger::default(), limits)
+    }
+
+    pub(super) fn with_parts(
+        params: &'static NetworkParams,
+        headers: HeaderChain<P>,
+        filters: FilterChain,
+        keyring: Keyring,
+        ledger: Ledger,
+        limits: Limits,
+    ) -> Self {
+        LightClient {
+            params,
+            limits,
+            watched: keyring.watched().copied().collect(),
+            fresh: BTreeSet::new(),
+            forward: Pass::new(keyring.watched(), filters.first(), None),
+            keyring,
+            headers,
+            filters,
+            cache: Cache::new(limits.filter_bytes),
+            again: None,
+            ledger,
+            peers: BTreeMap::new(),
+            open: BTreeMap::new(),
+            next_id: 0,
+            round: None,
+            submissions: BTreeMap::new(),
+            events: Vec::new(),
+            hearing: Hearing::default(),
+            meter: Meter::default(),
+            told: None,
+            unsaved: true,
+        }
+    }
+
+    /// The same client, held to these blocks at these heights.
+    pub fn with_checkpoints(self, checkpoints: Checkpoints) -> Self {
+        LightClient { headers: self.headers.with_checkpoints(checkpoints), ..self }
+    }
+
+    /// A peer is here.
+    pub fn connected(&mut self, peer: P) {
+        self.peers.insert(peer, Peer::default());
+    }
+
+    /// A peer has gone; what it was asked is asked elsewhere.
+    pub fn disconnected(&mut self, peer: &P) {
+        self.peers.remove(peer);
+        self.headers.forget(peer);
+        let gone: Vec<u64> = self.open.iter().filter(|(_, open)| open.peer == *peer).map(|(id, _)| *id).collect();
+        for id in gone {
+            if let Some(open) = self.open.remove(&id) {
+                self.free(id, &open.kind);
+            }
+        }
+    }
+
+    /// The peers that are here.
+    pub fn peers(&self) -> impl ExactSizeIterator<Item = P> + '_ {
+        self.peers.keys().copied()
+    }
+
+    /// The best chain of headers.
+    pub fn headers(&self) -> &HeaderChain<P> {
+        &self.headers
+    }
+
+    /// The filter headers.
+    pub fn filters(&self) -> &FilterChain {
+        &self.filters
+    }
+
+    /// The last block that was looked through for the wallet's keys.
+    pub fn scanned(&self) -> Height {
+        Height(self.forward.undone().0.saturating_sub(1))
+    }
+
+    /// Whether earlier blocks are still to be looked through for keys that were not watched at first.
+    pub fn is_looking_back(&self) -> bool {
+        self.again.is_some() || !self.fresh.is_empty()
+    }
+
+    /// The wallet's books.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// The wallet's books, to put coins aside and to release them.
+    pub fn ledger_mut(&mut self) -> &mut Ledger {
+        self.unsaved = true;
+        &mut self.ledger
+    }
+
+    /// The wallet's keys.
+    pub fn keyring(&self) -> &Keyring {
+        &self.keyring
+    }
+
+    /// What the wallet owns, for the next block.
+    pub fn holdings(&self) -> Holdings {
+        self.ledger.holdings(self.headers.height().next(), self.params)
+    }
+
+    /// What happened since this was asked last, in order.
+    pub fn take_events(&mut self) -> Vec<Event<P>> {
+        core::mem::take(&mut self.events)
+    }
+
+    /// An answer, or that there is none.
+    pub fn on_answer(&mut self, id: u64, answer: Result<Response, Failure>, now: Now) {
+        let Some(open) = self.open.remove(&id) else { return };
+        let peer = open.peer;
+        let Some(state) = self.peers.get_mut(&peer) else { return };
+        match answer {
+            Ok(response) => {
+                state.silent = 0;
+                self.hearing.heard(now.elapsed);
+                if let Err(fault) = self.on_response(id, &open, response, now) {
+                    self.blame(peer, fault);
+                }
+            }
+            Err(Failure::Malformed) => self.blame(peer, Fault::Malformed),
+            Err(_) => {
+                state.silent = state.silent.saturating_add(1);
+                let questions = state.silent;
+                self.rest(peer, now);
+                if questions >= self.limits.silent {
+                    self.blame(peer, Fault::Silent { questions });
+                }
+            }
+        }
+        self.free(id, &open.kind);
+        self.work();
+    }
+
+    fn on_response(&mut self, id: u64, open: &Open<P>, response: Response, now: Now) -> Result<(), Fault> {
+        let peer = open.peer;
+        match (&open.kind, response) {
+            (Kind::Status, Response::Status(status)) => self.on_status(peer, status),
+            (Kind::Headers(locator), Response::Headers(headers)) => self.on_headers(peer, locator, &headers, now),
+            (Kind::FilterHeaders(range), Response::Light(LightResponse::FilterHeaders(answer))) => {
+                self.on_filter_headers(peer, *range, &answer)
+            }
+            (Kind::Proof(height, hash), Response::Light(LightResponse::Proof(proof))) => {
+                self.on_proof(*height, *hash, &proof)
+            }
+            (Kind::Filters(range), Response::Light(LightResponse::Filters(filters))) => {
+                self.on_filters(peer, id, *range, filters, now)
+            }
+            (Kind::Blocks(hashes), Response::Blocks(blocks)) => self.on_blocks(peer, hashes, blocks, now),
+            (Kind::Submit(txid), Response::Client(response)) => self.on_submitted(peer, *txid, response, now),
+            (Kind::FilterHeaders(_) | Kind::Proof(..) | Kind::Filters(_), Response::Light(LightResponse::NotFound))
+            | (_, Response::Busy) => {
+                self.rest(peer, now);
+                Ok(())
+            }
+            _ => Err(Fault::OtherKind),
+        }
+    }
+
+    /// A peer has nothing to say for now.
+    fn rest(&mut self, peer: P, now: Now) {
+        if let Some(state) = self.peers.get_mut(&peer) {
+            state.rest_at = now.elapsed + self.limits.pause;
+            state.headers_at = state.headers_at.max(state.rest_at);
+        }
+    }
+
+    fn blame(&mut self, peer: P, fault: Fault) {
+        if let Some(state) = self.peers.get_mut(&peer)
+            && !state.bad
+        {
+            state.bad = true;
+            self.events.push(Event::Blame { peer, fault });
+        }
+    }
+
+    /// A question is over: what it asked for and did not come may be asked again.
+    fn free(&mut self, id: u64, kind: &Kind) {
+        match kind {
+            Kind::Filters(_) | Kind::Blocks(_) => self.passes().for_each(|pass| pass.free(id)),
+            Kind::Submit(txid) => self.free_submission(txid),
+            _ => {}
+        }
+    }
+
+    fn passes(&mut self) -> impl Iterator<Item = &mut Pass> {
+        core::iter::once(&mut self.forward).chain(self.again.as_mut().map(|again| &mut again.pass))
+    }
+
+    /// What to ask now, of whom. To be called after everything that was told, and from time to time.
+    pub fn next(&mut self, now: Now) -> Vec<Ask<P>> {
+        // Should the owner have forgotten: a while after its own time-out.
+        let timeout = 2 * self.limits.timeout;
+        let late = |open: &Open<P>| now.elapsed > open.since + timeout;
+        let late: Vec<u64> = self.open.iter().filter(|(_, open)| late(open)).map(|(id, _)| *id).collect();
+        for id in late {
+            self.on_answer(id, Err(Failure::TimedOut), now);
+        }
+        self.work();
+        let mut asks = Vec::new();
+        self.ask_status(&mut asks, now);
+        self.ask_headers(&mut asks, now);
+        self.ask_filter_headers(&mut asks, now);
+        self.ask_blocks(&mut asks, now);
+        self.ask_filters(&mut asks, now);
+        self.ask_submissions(&mut asks, now);
+        self.listen(now);
+        asks
+    }
+
+    fn ask(&mut self, asks: &mut Vec<Ask<P>>, peer: P, kind: Kind, question: Question, now: Now) -> u64 {
+        let id = self.next_id;
+        self.next_id += 1;
+        self.open.insert(id, Open { peer, since: now.elapsed, kind });
+        asks.push(Ask { id, peer, question, timeout: self.limits.timeout });
+        id
+    }
+
+    fn request(&mut self, asks: &mut Vec<Ask<P>>, peer: P, kind: Kind, request: Request, now: Now) -> u64 {
+        self.ask(asks, peer, kind, Question::Request(Box::new(request)), now)
+    }
+
+    /// Open questions at a peer, those about its status aside.
+    fn load(&self, peer: &P) -> usize {
+        self.open.values().filter(|open| open.peer == *peer && !matches!(open.kind, Kind::Status)).count()
+    }
+
+    /// Peers that may be asked for more, the least busy first, which say that their chain reaches a height.
+    fn free_peers(&self, height: Height, now: Now) -> Vec<P> {
+        let able = |peer: &Peer| !peer.bad && peer.rest_at <= now.elapsed && peer.height().is_some_and(|h| h >= height);
+        let able = self.peers.iter().filter(|(_, state)| able(state));
+        let mut free: Vec<_> = able.map(|(peer, state)| (state.silent, self.load(peer), *peer)).collect();
+        free.retain(|(_, load, _)| *load < self.limits.requests);
+        free.sort_unstable();
+        free.into_iter().map(|(.., peer)| peer).collect()
+    }
+}
