@@ -1,12 +1,15 @@
-//! The libp2p behaviour that both sides run: gossip for blocks, transactions and jobs, requests and responses of
-//! opaque bytes, identify, ping. Wiring alone: what the bytes mean is the room `message`, who may send how much is
+//! The libp2p behaviours: for full nodes gossip for blocks, transactions and jobs, requests and responses of opaque
+//! bytes, identify, ping; for light clients the same without gossip. Wiring alone: what the bytes mean is the room `message`, who may send how much is
 //! the caller's.
 //!
 //! Every protocol name carries the network's name, so that networks do not mix; identify's does not, which is how a
 //! node can tell a peer of another network from a stranger ([`speaks`]).
 
 mod codec;
+mod light;
 mod one_channel;
+
+pub use light::{LightBehaviour, LightEvent};
 
 pub use codec::{BytesCodec, REQUEST_MAX, RESPONSE_MAX, Request, RequestTooLong};
 pub use one_channel::{MESSAGE_MAX, OneChannel, OneChannelError};
@@ -24,7 +27,7 @@ use libp2p::gossipsub::{self, IdentTopic, MessageAuthenticity, MessageId, TopicH
 use libp2p::identity::Keypair;
 use libp2p::request_response::{self, ProtocolSupport};
 use libp2p::swarm::NetworkBehaviour;
-use libp2p::{StreamProtocol, identify, ping};
+use libp2p::{StreamProtocol, identify, ping, yamux};
 
 /// Bytes of the largest gossip message: a block of 4 MB, and its envelope.
 pub const GOSSIP_MAX: usize = 4_500_000;
@@ -167,19 +170,33 @@ impl Behaviour {
         for topic in Topic::ALL {
             gossip.subscribe(&topic_on(topic, network)).map_err(|e| error(&e))?;
         }
-        let name = StreamProtocol::try_from_owned(format!("{base}/request")).map_err(|e| error(&e))?;
-        let config = request_response::Config::default()
-            .with_request_timeout(REQUEST_TIMEOUT)
-            .with_max_concurrent_streams(2 * REQUESTS_AT_ONCE);
-        Ok(Behaviour {
-            gossip,
-            request: request_response::Behaviour::new([(name, ProtocolSupport::Full)], config),
-            identify: identify::Behaviour::new(
-                identify::Config::new(base, keypair.public()).with_agent_version(agent.into()).with_cache_size(0),
-            ),
-            ping: ping::Behaviour::new(ping::Config::new().with_interval(PING_EVERY).with_timeout(PING_TIMEOUT)),
-        })
+        Ok(Behaviour { gossip, request: request(network)?, identify: identify(keypair, network, agent), ping: ping() })
     }
+}
+
+fn request(network: Network) -> Result<request_response::Behaviour<BytesCodec>, BehaviourError> {
+    let name = format!("{}/request", protocol_version(network));
+    let name = StreamProtocol::try_from_owned(name).map_err(|e| BehaviourError(e.to_string()))?;
+    let config = request_response::Config::default()
+        .with_request_timeout(REQUEST_TIMEOUT)
+        .with_max_concurrent_streams(2 * REQUESTS_AT_ONCE);
+    Ok(request_response::Behaviour::new([(name, ProtocolSupport::Full)], config))
+}
+
+fn identify(keypair: &Keypair, network: Network, agent: &str) -> identify::Behaviour {
+    let config = identify::Config::new(protocol_version(network), keypair.public());
+    identify::Behaviour::new(config.with_agent_version(agent.into()).with_cache_size(0))
+}
+
+fn ping() -> ping::Behaviour {
+    ping::Behaviour::new(ping::Config::new().with_interval(PING_EVERY).with_timeout(PING_TIMEOUT))
+}
+
+/// The limits of Yamux, wherever it runs.
+pub fn yamux_config() -> yamux::Config {
+    let mut config = yamux::Config::default();
+    config.set_max_num_streams(STREAMS_AT_ONCE);
+    config
 }
 
 #[cfg(test)]

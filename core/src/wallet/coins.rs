@@ -162,6 +162,16 @@ pub fn select(coins: &[(OutPoint, Coin)], need: &Need) -> Result<Selection, Paym
     Err(PaymentError::TooLittleMoney { available: sum, needed, amount: need.amount, fee })
 }
 
+/// The most that coins can pay at once in a transaction of so many bytes beside its inputs: what is left of those worth
+/// more than spending them costs, after the fee.
+pub fn most_payable(coins: &[(OutPoint, Coin)], bytes: usize, fee_rate: FeeRate) -> Amount {
+    let cost = fee_rate.fee(INPUT_BYTES);
+    let values: Vec<u64> = coins.iter().map(|(_, coin)| coin.output.value).filter(|v| *v > cost).map(|v| v.0).collect();
+    let many = if values.len() < MANY_INPUTS { 0 } else { 2 };
+    let fee = fee_rate.fee(bytes + values.len() * INPUT_BYTES + many);
+    Amount(values.into_iter().fold(0, u64::saturating_add)).saturating_sub(fee)
+}
+
 /// A payment that is wanted.
 #[derive(Clone, Debug)]
 pub struct Payment {

@@ -166,3 +166,21 @@ proptest! {
         }
     }
 }
+
+proptest! {
+    /// All that can be paid at once is paid without change, and one unit more is too much.
+    #[test]
+    fn the_most_that_can_be_paid_leaves_nothing(values in proptest::collection::vec(1..1_000_000u64, 1..300)) {
+        let coins = coins(&values);
+        let empty = TransactionBuilder::new().output(Amount::ZERO, templates::p2pkh(hash(9))).build().size();
+        let most = most_payable(&coins, empty, RATE);
+        if most >= params().contract.dust {
+            let all = payment(&[most.0]);
+            let paid = pay(&coins, &all, params(), ours).unwrap();
+            prop_assert_eq!(paid.change, Amount::ZERO);
+            assert_sound(&paid, &all);
+            let more = pay(&coins, &payment(&[most.0 + 1]), params(), ours);
+            prop_assert!(matches!(more, Err(PaymentError::TooLittleMoney { .. })));
+        }
+    }
+}

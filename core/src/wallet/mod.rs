@@ -7,7 +7,7 @@ mod coins;
 mod keyring;
 
 pub use coins::{
-    Balance, FeeRate, INPUT_BYTES, Need, OUTPUT_BYTES, Paid, Payment, PaymentError, Selection, balance, pay, select,
-    spendable,
+    Balance, FeeRate, INPUT_BYTES, Need, OUTPUT_BYTES, Paid, Payment, PaymentError, Selection, balance, most_payable,
+    pay, select, spendable,
 };
 pub use keyring::{Branch, KeyPath, Keyring};

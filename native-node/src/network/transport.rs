@@ -4,14 +4,14 @@ use super::by_name::ByName;
 use super::close_within::CloseWithin;
 use super::webrtc::WebRtc;
 use super::{Multiaddr, NetworkConfig, NetworkError, TransportKind, tls};
-use camelid_core::p2p::STREAMS_AT_ONCE;
+use camelid_core::p2p::{STREAMS_AT_ONCE, yamux_config};
 use libp2p::core::Transport;
 use libp2p::core::muxing::StreamMuxerBox;
 use libp2p::core::transport::Boxed;
 use libp2p::core::transport::timeout::TransportTimeout;
 use libp2p::core::upgrade::Version;
 use libp2p::identity::Keypair;
-use libp2p::{PeerId, noise, quic, tcp, yamux};
+use libp2p::{PeerId, noise, quic, tcp};
 use libp2p_websocket as websocket;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -31,13 +31,6 @@ pub(super) struct Transports {
     pub(super) all: Boxed<Connection>,
     /// Data channels that WebRTC connections have had.
     pub(super) data_channels: Arc<AtomicU64>,
-}
-
-/// The limits of Yamux, wherever it runs.
-pub(super) fn yamux() -> yamux::Config {
-    let mut config = yamux::Config::default();
-    config.set_max_num_streams(STREAMS_AT_ONCE);
-    config
 }
 
 /// A transport whose handshakes and farewells end.
@@ -75,8 +68,8 @@ pub(super) fn build(keypair: &Keypair, config: &NetworkConfig) -> Result<Transpo
 
     let mut websocket = websocket::Config::new(tcp());
     websocket.set_max_data_size(WEBSOCKET_MESSAGE_MAX).set_tls_config(tls::config(files)?);
-    let websocket = websocket.upgrade(Version::V1Lazy).authenticate(noise.clone()).multiplex(yamux());
-    let tcp = tcp().upgrade(Version::V1Lazy).authenticate(noise).multiplex(yamux());
+    let websocket = websocket.upgrade(Version::V1Lazy).authenticate(noise.clone()).multiplex(yamux_config());
+    let tcp = tcp().upgrade(Version::V1Lazy).authenticate(noise).multiplex(yamux_config());
     let mut quic = quic::Config::new(keypair);
     quic.max_concurrent_stream_limit = STREAMS_AT_ONCE as u32;
     let quic = quic::tokio::Transport::new(quic);

@@ -3,15 +3,12 @@
 //! JSON, so that a person sees what it is. Argon2id turns password and salt into a key;
 //! XChaCha20-Poly1305 seals the BIP39 entropy under it, bound to network and parameters.
 
-use camelid_core::keys::Mnemonic;
+use camelid_core::keys::{Mnemonic, PasswordCost, PasswordError};
 use camelid_core::units::Network;
-use chacha20poly1305::aead::{Aead, KeyInit, Payload};
-use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use zeroize::Zeroizing;
 
 const FORMAT: &str = "camelid wallet";
 const VERSION: u32 = 1;
@@ -96,7 +93,7 @@ pub enum KeyFileError {
     },
 }
 
-/// The parameters of Argon2id.
+/// The parameters of Argon2id, as they stand in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Argon2idCost {
@@ -105,25 +102,15 @@ struct Argon2idCost {
     lanes: u32,
 }
 
-impl Argon2idCost {
-    /// RFC 9106's choice for machines with little memory: 64 MiB, 3 passes, 4 lanes.
-    const STANDARD: Argon2idCost = Argon2idCost { memory_kib: 64 * 1024, passes: 3, lanes: 4 };
-
-    /// What a file may ask for: its numbers decide how much memory and time opening takes.
-    const MOST: Argon2idCost = Argon2idCost { memory_kib: 1024 * 1024, passes: 32, lanes: 16 };
-
-    fn is_bearable(&self) -> bool {
-        self.memory_kib <= Self::MOST.memory_kib && self.passes <= Self::MOST.passes && self.lanes <= Self::MOST.lanes
+impl From<PasswordCost> for Argon2idCost {
+    fn from(PasswordCost { memory_kib, passes, lanes }: PasswordCost) -> Self {
+        Argon2idCost { memory_kib, passes, lanes }
     }
+}
 
-    fn derive(&self, password: &str, salt: &[u8]) -> Result<Zeroizing<[u8; 32]>, KeyFileError> {
-        let failed = |e: argon2::Error| KeyFileError::Derivation { reason: e.to_string() };
-        let params = argon2::Params::new(self.memory_kib, self.passes, self.lanes, Some(32)).map_err(failed)?;
-        let mut key = Zeroizing::new([0; 32]);
-        argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params)
-            .hash_password_into(password.as_bytes(), salt, &mut *key)
-            .map_err(failed)?;
-        Ok(key)
+impl From<Argon2idCost> for PasswordCost {
+    fn from(Argon2idCost { memory_kib, passes, lanes }: Argon2idCost) -> Self {
+        PasswordCost { memory_kib, passes, lanes }
     }
 }
 
@@ -174,7 +161,7 @@ impl KeyFile {
     /// Seals the words and writes the file, readable by its owner alone. Never replaces a file; after a
     /// crash it is there as a whole or not at all.
     pub fn create(&self, network: Network, mnemonic: &Mnemonic, password: &str) -> Result<(), KeyFileError> {
-        self.create_with(network, mnemonic, password, Argon2idCost::STANDARD)
+        self.create_with(network, mnemonic, password, PasswordCost::STANDARD)
     }
 
     fn create_with(
@@ -182,7 +169,7 @@ impl KeyFile {
         network: Network,
         mnemonic: &Mnemonic,
         password: &str,
-        argon2id: Argon2idCost,
+        cost: PasswordCost,
     ) -> Result<(), KeyFileError> {
         if self.exists() {
             return Err(KeyFileError::AlreadyExists { path: self.path.clone() });
@@ -195,16 +182,13 @@ impl KeyFile {
             format: FORMAT.into(),
             version: VERSION,
             network: network.name().into(),
-            argon2id,
+            argon2id: cost.into(),
             salt: hex::encode(salt),
             xchacha20poly1305_nonce: hex::encode(nonce),
             sealed: String::new(),
         };
-        let key = argon2id.derive(password, &salt)?;
-        let (entropy, bound) = (mnemonic.entropy(), content.bound());
-        let sealed = XChaCha20Poly1305::new(&(*key).into())
-            .encrypt(&XNonce::from(nonce), Payload { msg: &entropy, aad: &bound })
-            .expect("a few bytes can be sealed");
+        let sealed = cost.seal(password, &salt, &nonce, &content.bound(), &mnemonic.entropy());
+        let sealed = sealed.map_err(|e| KeyFileError::Derivation { reason: e.to_string() })?;
         content.sealed = hex::encode(sealed);
         let text = serde_json::to_string_pretty(&content).expect("a key file is plain JSON") + "\n";
         self.write_new(text.as_bytes())
@@ -218,20 +202,18 @@ impl KeyFile {
         if found != network {
             return Err(KeyFileError::WrongNetwork { path: self.path.clone(), expected: network, found });
         }
-        if !content.argon2id.is_bearable() {
-            return Err(not_a_wallet("it asks for more memory or time than any wallet"));
-        }
         let salt = hex::decode(&content.salt).map_err(|_| not_a_wallet("its salt is not hexadecimal"))?;
         let mut nonce = [0; 24];
         hex::decode_to_slice(&content.xchacha20poly1305_nonce, &mut nonce)
             .map_err(|_| not_a_wallet("its nonce is not 24 bytes in hexadecimal"))?;
         let sealed = hex::decode(&content.sealed).map_err(|_| not_a_wallet("its seal is not hexadecimal"))?;
-        let key = content.argon2id.derive(password, &salt)?;
-        let bound = content.bound();
-        let entropy = XChaCha20Poly1305::new(&(*key).into())
-            .decrypt(&XNonce::from(nonce), Payload { msg: &sealed, aad: &bound })
-            .map(Zeroizing::new)
-            .map_err(|_| KeyFileError::WrongPassword { path: self.path.clone() })?;
+        let cost = PasswordCost::from(content.argon2id);
+        let opened = cost.open(password, &salt, &nonce, &content.bound(), &sealed);
+        let entropy = opened.map_err(|error| match error {
+            PasswordError::DoesNotOpen => KeyFileError::WrongPassword { path: self.path.clone() },
+            PasswordError::Cost { .. } => not_a_wallet("it asks for more memory or time than any wallet"),
+            error => KeyFileError::Derivation { reason: error.to_string() },
+        })?;
         Mnemonic::from_entropy(&entropy).map_err(|e| not_a_wallet(&e.to_string()))
     }
 
@@ -303,7 +285,7 @@ impl KeyFile {
 mod tests {
     use super::*;
 
-    const CHEAP: Argon2idCost = Argon2idCost { memory_kib: 64, passes: 1, lanes: 1 };
+    const CHEAP: PasswordCost = PasswordCost { memory_kib: 64, passes: 1, lanes: 1 };
 
     fn mnemonic() -> Mnemonic {
         Mnemonic::from_entropy(&[7; 16]).unwrap()

@@ -89,6 +89,17 @@ impl<P: Copy + Ord> LightClient<P> {
         Self::with_parts(params, headers, filters, keyring, Ledger::default(), limits)
     }
 
+    /// A client that goes on from headers that are here. Blocks below `birthday` have nothing to do with the wallet.
+    pub fn with_headers(headers: HeaderChain<P>, birthday: Height, keyring: Keyring, limits: Limits) -> Self {
+        let filters = FilterChain::new(headers.anchor(), birthday);
+        Self::with_parts(headers.params(), headers, filters, keyring, Ledger::default(), limits)
+    }
+
+    /// The headers, without the wallet.
+    pub fn into_headers(self) -> HeaderChain<P> {
+        self.headers
+    }
+
     pub(super) fn with_parts(
         params: &'static NetworkParams,
         headers: HeaderChain<P>,
@@ -147,6 +158,11 @@ impl<P: Copy + Ord> LightClient<P> {
     /// The peers that are here.
     pub fn peers(&self) -> impl ExactSizeIterator<Item = P> + '_ {
         self.peers.keys().copied()
+    }
+
+    /// How high a peer's chain is, as it says.
+    pub fn height_of(&self, peer: &P) -> Option<Height> {
+        self.peers.get(peer).and_then(Peer::height)
     }
 
     /// The best chain of headers.

@@ -6,9 +6,9 @@ use crate::hash::{JobId, Txid};
 use crate::light::ledger::PendingError;
 use crate::message::{ClientResponse, Refusal};
 use crate::sync::Now;
-use crate::transaction::{Transaction, TxOut};
-use crate::units::Height;
-use crate::wallet::{FeeRate, Paid, Payment, PaymentError, pay};
+use crate::transaction::{Script, Transaction, TransactionBuilder, TxOut};
+use crate::units::{Amount, Height};
+use crate::wallet::{FeeRate, Paid, Payment, PaymentError, most_payable, pay};
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
@@ -38,6 +38,14 @@ impl<P: Copy + Ord> LightClient<P> {
         let coins = self.ledger.spendable(self.headers.height().next(), self.params);
         let payment = Payment { outputs, fee_rate, change: self.keyring.change_hash(), job_id: JobId::ZERO };
         pay(&coins, &payment, self.params, |hash| self.keyring.secret_for(hash))
+    }
+
+    /// The same for all that can be paid at once, to one script.
+    pub fn prepare_all(&self, to: Script, fee_rate: FeeRate) -> Result<Paid, PaymentError> {
+        let coins = self.ledger.spendable(self.headers.height().next(), self.params);
+        let output = |value| TxOut { value, script_pubkey: to.clone() };
+        let empty = TransactionBuilder::new().output(Amount::ZERO, to.clone()).build().size();
+        self.prepare(Vec::from([output(most_payable(&coins, empty, fee_rate))]), fee_rate)
     }
 
     /// Takes a signed transaction of ours into the books and submits it until it is mined, or refused for good.

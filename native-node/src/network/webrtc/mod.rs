@@ -9,9 +9,8 @@ pub(super) use certificate::certificate_hash;
 pub(super) use certificate::load_or_create;
 pub(super) use connection::Connection;
 
-use super::transport::yamux;
 use super::{Multiaddr, NetworkError, PeerId, TransportKind, socket_address};
-use camelid_core::p2p::OneChannel;
+use camelid_core::p2p::{OneChannel, yamux_config};
 use futures::FutureExt;
 use futures::future::{BoxFuture, poll_fn};
 use libp2p::core::transport::{DialOpts, ListenerId, TransportError, TransportEvent};
@@ -98,7 +97,7 @@ async fn establish(
 ) -> io::Result<(PeerId, OneChannel<Connection>)> {
     let (peer, connection) = room.within(connected).await?;
     let connection = Connection::new(connection, room, data_channels);
-    let connection = OneChannel::establish(connection, role, yamux()).await.map_err(io::Error::other)?;
+    let connection = OneChannel::establish(connection, role, yamux_config()).await.map_err(io::Error::other)?;
     Ok((peer, connection))
 }
 

@@ -1,0 +1,176 @@
+//! Balance, addresses, payments, history.
+
+use super::Light;
+use crate::error::{Failure, Result};
+use crate::object::{Builder, list};
+use crate::outside;
+use camelid_core::contract::Move;
+use camelid_core::keys::Address;
+use camelid_core::light::{Entry, Kind};
+use camelid_core::script::templates;
+use camelid_core::transaction::TxOut;
+use camelid_core::units::Amount;
+use camelid_core::wallet::{FeeRate, INPUT_BYTES, OUTPUT_BYTES, Paid, PaymentError};
+use js_sys::{Array, Object};
+use wasm_bindgen::prelude::*;
+
+/// Bytes of a transaction of the usual size: one coin, the payment and the change.
+const USUAL_BYTES: usize = 12 + INPUT_BYTES + 2 * OUTPUT_BYTES;
+
+/// What a page may ask to be paid.
+enum Wanted {
+    All,
+    This(Amount),
+}
+
+fn wanted(value: &JsValue) -> Result<Wanted> {
+    if value.as_string().as_deref() == Some("all") {
+        return Ok(Wanted::All);
+    }
+    let amount = u64::try_from(value.clone());
+    let amount = amount.map_err(|_| Failure::bad_input("the amount is neither a bigint of units from 0 up nor 'all'"))?;
+    Ok(Wanted::This(Amount(amount)))
+}
+
+impl From<PaymentError> for Failure {
+    fn from(error: PaymentError) -> Self {
+        match error {
+            PaymentError::TooLittleMoney { .. } => Failure::too_little_money(error),
+            error => Failure::bad_input(error),
+        }
+    }
+}
+
+#[wasm_bindgen]
+impl Light {
+    /// What the wallet owns.
+    pub fn balance(&self) -> Object {
+        let state = self.state.borrow();
+        let holdings = state.client.holdings();
+        let now = outside::now().time.0;
+        let height = state.client.headers().height();
+        let bound = state.jobs.views(&state.client).into_iter().filter_map(|view| {
+            let bound = view.bound?;
+            let seconds = bound.until.0.saturating_sub(height.0) as f64 * f64::from(state.params.block_interval);
+            let bound = Builder::default()
+                .set("amount", bound.amount.0)
+                .set("job", view.id.to_string())
+                .set("returnsAtHeight", bound.until.0)
+                .set("returnsAbout", f64::from(now) + seconds);
+            Some(bound.done())
+        });
+        Builder::default()
+            .set("confirmed", holdings.confirmed.0)
+            .set("pending", holdings.pending.0)
+            .set("immature", holdings.immature.0)
+            .set("inJobs", list(bound))
+            .done()
+    }
+
+    /// The next unused address.
+    pub fn address(&self) -> core::result::Result<String, JsValue> {
+        let state = self.state.borrow();
+        if !state.is_open() {
+            return Err(locked().into());
+        }
+        Ok(state.client.keyring().receive_address().to_string())
+    }
+
+    /// Whether a text is an address of this network.
+    #[wasm_bindgen(js_name = checkAddress)]
+    pub fn check_address(&self, text: &str) -> Object {
+        match Address::parse(text.trim(), self.state.borrow().network) {
+            Ok(_) => Builder::default().set("ok", true).done(),
+            Err(error) => Builder::default().set("ok", false).set("reason", error.to_string()).done(),
+        }
+    }
+
+    /// What paying would cost at three speeds.
+    pub async fn fees(&self, to: Option<String>, amount: JsValue) -> core::result::Result<Array, JsValue> {
+        let state = self.state.borrow();
+        let rates = state.jobs.fee_rates();
+        let interval = f64::from(state.params.block_interval);
+        let choices = [
+            ("slow", rates.least, 10),
+            ("normal", rates.next_block.max(rates.least), 2),
+            ("fast", rates.next_block.max(rates.least).saturating_mul(2), 1),
+        ];
+        drop(state);
+        let mut out = Vec::new();
+        for (speed, rate, blocks) in choices {
+            let fee = match &to {
+                Some(to) if !amount.is_undefined() => self.prepare(to, &amount, FeeRate(rate))?.fee,
+                _ => FeeRate(rate).fee(USUAL_BYTES),
+            };
+            let choice = Builder::default().set("speed", speed).set("rate", rate).set("fee", fee.0).set("blocks", blocks);
+            out.push(choice.set("secondsAbout", f64::from(blocks) * interval).done());
+        }
+        Ok(list(out.into_iter()))
+    }
+
+    /// Pays somebody. It is submitted until it is in a block, or refused for good.
+    pub async fn send(&self, to: String, amount: JsValue, rate: Option<u64>) -> core::result::Result<Object, JsValue> {
+        let rates = self.state.borrow().jobs.fee_rates();
+        let rate = FeeRate(rate.unwrap_or(rates.next_block.max(rates.least)));
+        let paid = self.prepare(&to, &amount, rate)?;
+        let fee = paid.fee;
+        let txid = {
+            let mut state = self.state.borrow_mut();
+            let txid = state.client.submit(paid.tx, outside::now()).map_err(Failure::bad_input)?;
+            state.wake();
+            txid
+        };
+        // So that it is not forgotten with the page.
+        self.flush().await?;
+        Ok(Builder::default().set("txid", txid.to_string()).set("fee", fee.0).done())
+    }
+
+    /// What happened, the newest first.
+    pub fn history(&self) -> Array {
+        let state = self.state.borrow();
+        list(state.client.ledger().history().iter().map(entry))
+    }
+}
+
+fn locked() -> Failure {
+    Failure::bad_input("the wallet is locked: unlock it with its password")
+}
+
+impl Light {
+    fn prepare(&self, to: &str, amount: &JsValue, rate: FeeRate) -> Result<Paid> {
+        let state = self.state.borrow();
+        if !state.is_open() {
+            return Err(locked());
+        }
+        let to = Address::parse(to.trim(), state.network).map_err(Failure::bad_address)?;
+        let script = templates::p2pkh(to.hash);
+        Ok(match wanted(amount)? {
+            Wanted::All => state.client.prepare_all(script, rate)?,
+            Wanted::This(value) => state.client.prepare(vec![TxOut { value, script_pubkey: script }], rate)?,
+        })
+    }
+}
+
+fn entry(entry: &Entry) -> Object {
+    let kind = match entry.kind {
+        Kind::Mined => "mined",
+        Kind::Received => "received",
+        Kind::Sent { .. } => "sent",
+        Kind::Job { by: Some(Move::Settle) } => "job-paid",
+        Kind::Job { .. } if entry.change() > 0 => "job-returned",
+        Kind::Job { .. } => "job-settled",
+    };
+    let fee = match entry.kind {
+        Kind::Sent { fee } => fee.map(|fee| fee.0),
+        _ => None,
+    };
+    Builder::default()
+        .set("txid", entry.txid.to_string())
+        .set("kind", kind)
+        .set("amount", entry.change())
+        .set("fee", fee)
+        .set("height", entry.height.map(|height| height.0))
+        .set("time", f64::from(entry.time.0))
+        .set("job", entry.job.map(|job| job.to_string()))
+        .done()
+}
