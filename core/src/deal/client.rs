@@ -227,13 +227,8 @@ impl ClientDeal {
         self.said.reset();
     }
 
-    /// A node accepts. `coin` is its stake coin on the client's own chain.
-    pub fn on_accept(
-        &mut self,
-        accept: &Signed<JobAccept>,
-        coin: Option<&Coin>,
-        facts: &Facts<'_>,
-    ) -> Result<(), DealError> {
+    /// Whether an accept would be taken, its stake coin aside.
+    pub fn check_accept(&self, accept: &Signed<JobAccept>, facts: &Facts<'_>) -> Result<(), DealError> {
         if self.accept.is_some() || self.settlement.is_some() || self.over {
             return Err(DealError::OutOfTurn("accept"));
         }
@@ -245,6 +240,29 @@ impl ClientDeal {
         if self.passed_over.contains(&body.stake_coin) {
             return Err(DealError::StakeCoin("its node let this job lapse before"));
         }
+        Ok(())
+    }
+
+    /// Gives the job up before it is paid: nothing is signed any more, and its coins are free. Says whether it could be:
+    /// what is paid runs its course.
+    pub fn give_up(&mut self, facts: &Facts<'_>) -> bool {
+        let can = self.settlement.is_none() && !self.over;
+        if can {
+            self.over = true;
+            self.timeline.reach(JobStatus::Expired, facts.now, facts.tip);
+        }
+        can
+    }
+
+    /// A node accepts. `coin` is its stake coin on the client's own chain.
+    pub fn on_accept(
+        &mut self,
+        accept: &Signed<JobAccept>,
+        coin: Option<&Coin>,
+        facts: &Facts<'_>,
+    ) -> Result<(), DealError> {
+        self.check_accept(accept, facts)?;
+        let body = &accept.body;
         let coin = coin.ok_or(DealError::StakeCoin("unknown or spent"))?;
         if templates::p2pkh_key_hash(&coin.output.script_pubkey) != Some(body.node_key.hash()) {
             return Err(DealError::StakeCoin("it does not pay to the node key"));

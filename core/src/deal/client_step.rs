@@ -111,7 +111,7 @@ impl ClientDeal {
     }
 
     /// Whether the client is content: the answer is there and nothing wrong was found.
-    fn content(&self) -> bool {
+    pub fn content(&self) -> bool {
         match &self.verdict {
             Some(verdict) => verdict.holds(),
             None => self.verify == VerifyMode::None && self.answer.is_some(),

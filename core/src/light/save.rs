@@ -19,6 +19,8 @@ use alloc::vec::Vec;
 
 /// The version of what is saved as a whole.
 const VERSION: u8 = 1;
+/// The tag of its checksum.
+const TAG: &str = "camelid/light/state";
 /// Bytes of the checksum.
 const CHECKSUM: usize = 8;
 /// The most keys that are read.
@@ -182,10 +184,47 @@ impl Decode for State {
     }
 }
 
-fn checksum(bytes: &[u8]) -> [u8; CHECKSUM] {
+/// The checksum of what is saved; `tag` keeps the kinds of it apart.
+fn checksum(tag: &str, bytes: &[u8]) -> [u8; CHECKSUM] {
     let mut sum = [0; CHECKSUM];
-    sum.iter_mut().zip(tagged_hash("camelid/light/state", &[bytes]).0).for_each(|(to, from)| *to = from);
+    sum.iter_mut().zip(tagged_hash(tag, &[bytes]).0).for_each(|(to, from)| *to = from);
     sum
+}
+
+/// A value as it is saved: version, network, value, checksum.
+pub(super) fn to_saved(tag: &str, version: u8, params: &NetworkParams, value: &impl Encode) -> Vec<u8> {
+    let mut out = Vec::from([version]);
+    params.network.magic().encode(&mut out);
+    value.encode(&mut out);
+    let sum = checksum(tag, &out);
+    out.extend_from_slice(&sum);
+    out
+}
+
+/// The value that was saved so.
+pub(super) fn from_saved<T: Decode>(
+    tag: &str,
+    expected: u8,
+    params: &NetworkParams,
+    bytes: &[u8],
+) -> Result<T, RestoreError> {
+    let split = bytes.len().checked_sub(CHECKSUM).and_then(|len| bytes.split_at_checked(len));
+    let (content, sum) = split.ok_or(RestoreError::Checksum)?;
+    if checksum(tag, content) != sum {
+        return Err(RestoreError::Checksum);
+    }
+    let mut r = Reader::new(content);
+    let found = u8::decode(&mut r)?;
+    if found != expected {
+        return Err(RestoreError::Version { expected, found });
+    }
+    let (expected, found) = (params.network.magic(), r.array()?);
+    if found != expected {
+        return Err(RestoreError::Network { expected, found });
+    }
+    let value = T::decode(&mut r)?;
+    r.finish()?;
+    Ok(value)
 }
 
 /// A key hash that names the wallet.
@@ -222,12 +261,7 @@ impl<P: Copy + Ord> LightClient<P> {
             used: Branch::ALL.map(|branch| [self.keyring.first_unused(branch), self.keyring.watched_of(branch)]),
             ledger: self.ledger.clone(),
         };
-        let mut out = Vec::from([VERSION]);
-        self.params.network.magic().encode(&mut out);
-        state.encode(&mut out);
-        let sum = checksum(&out);
-        out.extend_from_slice(&sum);
-        Ok(out)
+        Ok(to_saved(TAG, VERSION, self.params, &state))
     }
 
     /// The client that was saved. It goes on where it was; peers and open questions are not part of it. `keyring` holds
@@ -238,7 +272,7 @@ impl<P: Copy + Ord> LightClient<P> {
         mut keyring: Keyring,
         limits: Limits,
     ) -> Result<Self, RestoreError> {
-        let state = read(params, saved.state)?;
+        let state: State = from_saved(TAG, VERSION, params, saved.state)?;
         let expected = name(&keyring)?;
         if state.wallet != expected {
             return Err(RestoreError::Wallet { expected, found: state.wallet });
@@ -279,24 +313,4 @@ impl<P: Copy + Ord> LightClient<P> {
         client.unsaved = false;
         Ok(client)
     }
-}
-
-fn read(params: &NetworkParams, bytes: &[u8]) -> Result<State, RestoreError> {
-    let split = bytes.len().checked_sub(CHECKSUM).and_then(|len| bytes.split_at_checked(len));
-    let (content, sum) = split.ok_or(RestoreError::Checksum)?;
-    if checksum(content) != sum {
-        return Err(RestoreError::Checksum);
-    }
-    let mut r = Reader::new(content);
-    let found = u8::decode(&mut r)?;
-    if found != VERSION {
-        return Err(RestoreError::Version { expected: VERSION, found });
-    }
-    let (expected, found) = (params.network.magic(), r.array()?);
-    if found != expected {
-        return Err(RestoreError::Network { expected, found });
-    }
-    let state = State::decode(&mut r)?;
-    r.finish()?;
-    Ok(state)
 }

@@ -6,7 +6,7 @@ mod policy;
 mod transactions;
 
 pub use jobs::{JobPool, JobPoolError, JobRecord};
-pub use offers::ServiceBook;
+pub use offers::{MarketError, ServiceBook, check_market, is_fresh};
 pub use policy::{AddError, PoolError, PoolLimits};
 pub use transactions::{Added, PoolEntry, TransactionPool};
 

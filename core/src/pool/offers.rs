@@ -16,6 +16,47 @@ const RENEWAL_SECONDS: u32 = 20;
 /// The most offers kept; each is bound to a coin of its own.
 const MAX_OFFERS: usize = 10_000;
 
+/// Why nobody known would take a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MarketError {
+    /// Nobody serves the model.
+    #[error("nobody serves this model at present: try again later")]
+    Nobody,
+    /// The reward is too low.
+    #[error("reward {reward} is too low for {tokens} tokens: the cheapest node asks {least}")]
+    RewardTooLow {
+        /// What was offered.
+        reward: Amount,
+        /// The least that a node asks.
+        least: Amount,
+        /// Prompt and limit.
+        tokens: u64,
+    },
+    /// No node has such a stake.
+    #[error("no node that serves this model has {stake} coins at stake: offer a lower reward")]
+    StakeTooHigh {
+        /// What was asked for.
+        stake: Amount,
+    },
+}
+
+/// Whether somebody would take a job of so many tokens. `asks` are the least rewards of those that serve its model, with
+/// the values of their stake coins.
+pub fn check_market(asks: &[(Amount, Amount)], reward: Amount, stake: Amount, tokens: u64) -> Result<(), MarketError> {
+    let least = asks.iter().map(|(ask, _)| *ask).min().ok_or(MarketError::Nobody)?;
+    if reward < least {
+        return Err(MarketError::RewardTooLow { reward, least, tokens });
+    }
+    let taken = asks.iter().any(|(ask, value)| *ask <= reward && *value >= stake);
+    if taken { Ok(()) } else { Err(MarketError::StakeTooHigh { stake }) }
+}
+
+/// Whether an offer's time is near enough for it to count.
+pub fn is_fresh(offer: &ServiceOffer, now: Timestamp) -> bool {
+    now.0.abs_diff(offer.timestamp.0) <= OFFER_SECONDS
+}
+
 /// The offers of compute nodes, one a stake coin's key.
 #[derive(Clone, Debug, Default)]
 pub struct ServiceBook {
@@ -35,7 +76,7 @@ impl ServiceBook {
         offer.check(&body.node_key, network)?;
         let to_key = crate::script::templates::p2pkh(body.node_key.hash());
         let Some(coin) = coin.filter(|c| c.output.script_pubkey == to_key) else { return Ok(false) };
-        let fresh = now.0.abs_diff(body.timestamp.0) <= OFFER_SECONDS;
+        let fresh = is_fresh(body, now);
         let known = self.offers.get(&body.node_key).map(|(o, _)| o.body.timestamp.0.saturating_add(RENEWAL_SECONDS));
         let newer = known.is_none_or(|from| body.timestamp.0 >= from);
         if !(fresh && newer) {
@@ -106,6 +147,19 @@ mod tests {
     use crate::script::templates;
     use crate::transaction::TxOut;
     use crate::units::Height;
+
+    #[test]
+    fn a_market_says_what_is_missing() {
+        let check = |asks: &[(u64, u64)], reward, stake| {
+            let asks: Vec<_> = asks.iter().map(|(ask, value)| (Amount(*ask), Amount(*value))).collect();
+            check_market(&asks, Amount(reward), Amount(stake), 9)
+        };
+        assert_eq!(check(&[], 5, 5), Err(MarketError::Nobody));
+        let (reward, least) = (Amount(5), Amount(6));
+        assert_eq!(check(&[(8, 9), (6, 9)], 5, 5), Err(MarketError::RewardTooLow { reward, least, tokens: 9 }));
+        assert_eq!(check(&[(8, 9), (6, 4)], 6, 5), Err(MarketError::StakeTooHigh { stake: Amount(5) }));
+        assert_eq!(check(&[(8, 9), (6, 4)], 8, 5), Ok(()));
+    }
 
     #[test]
     fn a_book_full_of_small_stakes_still_takes_a_larger_one() {

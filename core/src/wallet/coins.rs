@@ -64,6 +64,16 @@ pub enum PaymentError {
         /// Its size.
         found: usize,
     },
+    /// A job may not name so many coins.
+    #[error(
+        "{found} coins would have to pay, a job takes at most {max}: send the money to yourself in one piece first"
+    )]
+    TooManyCoins {
+        /// How many are needed.
+        found: usize,
+        /// The most.
+        max: usize,
+    },
     /// A coin is not ours, or not a plain one.
     #[error("no key for coin {coin}")]
     NoKey {

@@ -1,8 +1,7 @@
 //! The compute side's decisions: what to offer, and which jobs to take.
 
-use super::submit::SETTLEMENT_BYTES;
 use super::{Node, NodeError};
-use crate::wallet::{FeeRate, INPUT_BYTES};
+use crate::wallet::FeeRate;
 use camelid_core::block::subsidy;
 use camelid_core::deal::ComputeDeal;
 use camelid_core::hash::JobId;
@@ -11,7 +10,7 @@ use camelid_core::model::valid_job;
 use camelid_core::pool::PoolLimits;
 use camelid_core::script::templates;
 use camelid_core::transaction::{Coin, OutPoint};
-use camelid_core::units::Amount;
+use camelid_core::wallet::settlement_bytes;
 use std::collections::BTreeSet;
 
 /// Seconds between two offers of ours.
@@ -108,7 +107,7 @@ impl Node {
         let sum = params.reward.checked_add(params.stake);
         let safe = sum.is_some_and(|sum| self.rules.are_enough(&params.periods, sum, subsidy));
         // A settlement that no pool takes pays nobody.
-        let bytes = SETTLEMENT_BYTES + record.create.coins.len() * INPUT_BYTES;
+        let bytes = settlement_bytes(record.create.coins.len());
         let minable = params.fee >= FeeRate(PoolLimits::default().min_fee_rate).fee(bytes);
         if params.reward < price || !fits || !lives || !safe || !minable {
             return;
@@ -160,10 +159,5 @@ impl Node {
             }
             Err(error) => tracing::debug!(%error, job = %id, "job not accepted"),
         }
-    }
-
-    /// The stake that a job of this reward asks for by default: as much again, so that a cheat loses what it would gain.
-    pub(super) fn usual_stake(reward: Amount) -> Amount {
-        reward
     }
 }

@@ -3,25 +3,16 @@
 use super::{JournalError, Node, ShelfError, WalletError};
 use crate::compute::MemoryError;
 use crate::config::Cheat;
-use crate::wallet::{FeeRate, INPUT_BYTES, Need, PaymentError, select, spendable};
-use camelid_core::block::subsidy;
+use crate::wallet::{FeeRate, PaymentError, spendable};
 use camelid_core::deal::{ClientDeal, VerifyMode};
 use camelid_core::encode::Encode;
 use camelid_core::hash::JobId;
-use camelid_core::job::{JobCreate, JobParams, JobPrivate, MAX_PROMPT_BYTES};
-use camelid_core::keys::{DerivationError, JobKey};
+use camelid_core::job::{MAX_PROMPT_BYTES, ServiceOffer};
+use camelid_core::keys::DerivationError;
 use camelid_core::model::{JobLimitError, Sampling, TokenizerError, valid_job, valid_prompt};
-use camelid_core::pool::JobPoolError;
+use camelid_core::pool::{JobPoolError, MarketError, check_market};
 use camelid_core::units::Amount;
-
-/// The most miner's fee of one move, by default: a move is at most 700 bytes, at ten times the least rate.
-const MOVE_FEE: Amount = Amount(7_000);
-/// What a false challenge costs, by default.
-const BOND: Amount = Amount(100_000);
-/// Bytes of a settlement beside the client's inputs: terms, change of both sides, the node's input.
-pub(super) const SETTLEMENT_BYTES: usize = 850;
-/// The fee rate of a settlement, in least rates: it should be in the next block.
-const FEE_FACTOR: u64 = 2;
+use camelid_core::wallet::{JobCoins, JobOrder, JobOrderError, usual_stake};
 
 /// What a user asks for.
 #[derive(Clone, Debug)]
@@ -104,6 +95,9 @@ pub enum SubmitError {
     /// Refused by our own job pool.
     #[error("the job is refused: {0}")]
     Refused(#[from] JobPoolError),
+    /// The offer cannot be made.
+    #[error(transparent)]
+    Order(JobOrderError),
     /// Cheating on a network where money counts.
     #[error("cheating is for network dev, to show what comes of it")]
     Cheat,
@@ -118,6 +112,17 @@ impl From<PaymentError> for SubmitError {
 impl From<DerivationError> for SubmitError {
     fn from(error: DerivationError) -> Self {
         SubmitError::Wallet(error.into())
+    }
+}
+
+impl From<JobOrderError> for SubmitError {
+    fn from(error: JobOrderError) -> Self {
+        match error {
+            JobOrderError::Payment(error) => error.into(),
+            JobOrderError::Keys(error) => error.into(),
+            JobOrderError::Job(error) => SubmitError::Refused(error.into()),
+            other => SubmitError::Order(other),
+        }
     }
 }
 
@@ -146,22 +151,24 @@ impl Node {
         if request.verify != VerifyMode::None {
             self.compute_thread.fits(&package, tokens)?;
         }
-        let stake = request.stake.unwrap_or(Self::usual_stake(request.reward));
+        let stake = request.stake.unwrap_or(usual_stake(request.reward));
         self.check_market(&info.name, package.root(), tokens, request.reward, stake)?;
 
         let index = self.journal.next_number("job keys", self.wallet()?.keyring.unused_job())?;
         if let Some(wallet) = &mut self.wallet {
             wallet.keyring.note_job(index)?;
         }
+        let order = JobOrder {
+            model: package.root(),
+            prompt: request.prompt,
+            token_ids,
+            max_tokens: request.max_tokens,
+            seed: request.seed.unwrap_or_else(|| u64::from_le_bytes(super::random())),
+            sampling: request.sampling,
+            reward: request.reward,
+            stake,
+        };
         let wallet = self.wallet()?;
-        let keys = wallet.keyring.keys();
-        let salt = keys.job(index, JobKey::PromptSalt)?.to_bytes();
-        let seed = request.seed.unwrap_or_else(|| u64::from_le_bytes(super::random()));
-        let private = JobPrivate { prompt: request.prompt, token_ids, seed, salt };
-
-        let reserve = Amount(BOND.0 + 4 * MOVE_FEE.0);
-        let fee_rate = FeeRate(self.pool.next_block_fee_rate(self.params.max_block_bytes) * FEE_FACTOR);
-        let locked = request.reward.checked_add(reserve).ok_or(PaymentError::TooMuch)?;
         let bound = self.bound_coins();
         let free: Vec<_> = wallet
             .coins()
@@ -169,46 +176,14 @@ impl Node {
             .map(|(o, c)| (*o, c.clone()))
             .collect();
         let free = spendable(&free, self.chain.height().next(), self.params);
-        let dust = self.params.contract.dust;
-        let chosen = select(&free, &Need { amount: locked, bytes: SETTLEMENT_BYTES, fee_rate, dust })?;
-        let fee = fee_rate.fee(SETTLEMENT_BYTES + chosen.coins.len() * INPUT_BYTES);
-        let settled = request.reward.checked_add(stake).ok_or(PaymentError::TooMuch)?;
-        let job_key = |purpose| keys.job(index, purpose).map(|k| k.public_key());
-        let params = JobParams {
-            version: JobParams::VERSION,
-            model: package.root(),
-            prompt_tokens: private.token_ids.len() as u32,
-            max_tokens: request.max_tokens,
-            sampling: request.sampling,
-            timestamp: self.now(),
-            valid_until: self.chain.height().plus(self.rules.job_lifetime),
-            client_peer: self.address.clone(),
-            client_key: job_key(JobKey::Client)?,
-            challenge_key: job_key(JobKey::Challenge)?,
-            job_key: job_key(JobKey::Encryption)?,
-            reward: request.reward,
-            stake,
-            reserve,
-            move_fee: MOVE_FEE,
-            bond: BOND,
-            fee,
-            periods: self.rules.periods_for(settled, subsidy(self.params, self.chain.height().next())),
-            commitment: private.commitment(),
-        };
-        let mut secrets = Vec::new();
-        for (outpoint, coin) in &chosen.coins {
-            let hash = camelid_core::script::templates::p2pkh_key_hash(&coin.output.script_pubkey);
-            let secret = hash.and_then(|h| wallet.keyring.secret_for(&h));
-            secrets.push((*outpoint, secret.ok_or(PaymentError::NoKey { coin: *outpoint })?));
-        }
-        let client = keys.job(index, JobKey::Client)?;
-        let signers: Vec<_> = secrets.iter().map(|(o, s)| (*o, s)).collect();
-        let create = JobCreate::sign(params, wallet.keyring.change_hash(), &signers, &client, self.params.network);
+        let next_block = FeeRate(self.pool.next_block_fee_rate(self.params.max_block_bytes));
+        let coins = JobCoins::choose(&free, request.reward, next_block, self.params)?;
+        let rules = self.rules;
+        let facts = self.facts(&rules);
+        let (create, private) = order.sign(&coins, &wallet.keyring, index, self.address.clone(), &facts)?;
         let id = create.id(self.params.network);
         self.take_job_message(&create.clone().into())?;
-        let values = chosen.coins.iter().map(|(_, c)| c.output.value).collect();
-        let rules = self.rules;
-        let deal = ClientDeal::new(create, private, values, index, request.verify, &self.facts(&rules));
+        let deal = ClientDeal::new(create, private, coins.values(), index, request.verify, &self.facts(&rules));
         self.journal.put(super::journal::Shelf::ClientDeals, &id.0, &deal.to_bytes())?;
         self.clients.insert(id, deal);
         self.cheating.extend(request.cheat.map(|cheat| (id, cheat)));
@@ -228,18 +203,18 @@ impl Node {
         if self.sync.peers().len() == 0 {
             return Err(SubmitError::NoPeers);
         }
-        let asks: Vec<_> = self
-            .services
-            .serving(model)
-            .filter_map(|(o, value)| o.price(&model).map(|p| (p.for_tokens(tokens), value)))
-            .collect();
-        let Some(least) = asks.iter().map(|a| a.0).min() else { return Err(SubmitError::Nobody(name.into())) };
-        if reward < least {
-            return Err(SubmitError::RewardTooLow { reward, least, tokens, model: name.into() });
-        }
-        if !asks.iter().any(|(ask, value)| *ask <= reward && *value >= stake) {
-            return Err(SubmitError::StakeTooHigh { stake, model: name.into() });
-        }
-        Ok(())
+        let serving = self.services.serving(model);
+        let ask = |(offer, value): (&ServiceOffer, Amount)| Some((offer.price(&model)?.for_tokens(tokens), value));
+        let asks: Vec<_> = serving.filter_map(ask).collect();
+        check_market(&asks, reward, stake, tokens).map_err(|error| {
+            let model = name.into();
+            match error {
+                MarketError::RewardTooLow { reward, least, tokens } => {
+                    SubmitError::RewardTooLow { reward, least, tokens, model }
+                }
+                MarketError::StakeTooHigh { stake } => SubmitError::StakeTooHigh { stake, model },
+                _ => SubmitError::Nobody(model),
+            }
+        })
     }
 }

@@ -1,7 +1,7 @@
 //! What is asked, and the numbers of asking.
 
-use crate::message::Request;
-use crate::transaction::Transaction;
+use crate::job::PeerAddress;
+use crate::message::{Payload, Request};
 use alloc::boxed::Box;
 use core::time::Duration;
 
@@ -80,9 +80,12 @@ pub struct Ask<P> {
 pub enum Question {
     /// As it stands.
     Request(Box<Request>),
-    /// Take this transaction: the owner puts it into an envelope, signs that with its peer key, and sends it with
-    /// [`Submit`](crate::message::ClientRequest::Submit).
-    Submit(Box<Transaction>),
+    /// Take this and tell everybody: the owner puts it into an envelope for everybody, signs that with its peer key, and
+    /// sends it with [`Submit`](crate::message::ClientRequest::Submit).
+    Submit(Payload),
+    /// Pass this on: the owner puts it into an envelope for this receiver, signs that with its peer key, and sends it with
+    /// [`Forward`](crate::message::Request::Forward).
+    Forward(PeerAddress, Payload),
 }
 
 /// Why there is no answer.

@@ -1,7 +1,9 @@
 //! What the owner is told.
 
 use crate::chain::ProofError;
-use crate::hash::{BlockHash, Txid};
+use crate::deal::DealError;
+use crate::hash::{BlockHash, JobId, Txid};
+use crate::job::JobError;
 use crate::light::headers::HeadersError;
 use crate::message::Refusal;
 use crate::transaction::Transaction;
@@ -167,7 +169,7 @@ pub enum Fault {
         found: usize,
     },
     /// Its proof proves nothing.
-    #[error("its proof of a coinbase is wrong: {0}")]
+    #[error("its proof of a transaction is wrong: {0}")]
     Proof(ProofError),
     /// It proves another transaction than it was asked for.
     #[error("it proves another transaction than the coinbase of block {hash}")]
@@ -175,6 +177,38 @@ pub enum Fault {
         /// The block that it was asked about.
         hash: BlockHash,
     },
+    /// It proves another transaction than it was asked for, or at another height than its block's.
+    #[error("it proves transaction {found} at height {height}, expected {expected} at the height of its block")]
+    OtherTransaction {
+        /// The one that it was asked about.
+        expected: Txid,
+        /// The one that it proves.
+        found: Txid,
+        /// The height that it says.
+        height: Height,
+    },
+    /// What it reports about a job cannot be.
+    #[error("its report of job {job} is wrong: {reason}")]
+    Report {
+        /// The job.
+        job: JobId,
+        /// What is wrong.
+        reason: DealError,
+    },
+    /// It tells of an accept or a statement that is another job's.
+    #[error("it reports what belongs to job {found}, asked about job {expected}")]
+    OtherJob {
+        /// The one that it was asked about.
+        expected: JobId,
+        /// The one that it speaks of.
+        found: JobId,
+    },
+    /// It passes on an offer of service that nobody signed.
+    #[error("its offer of service is wrong: {0}")]
+    Offer(JobError),
+    /// It passes on an offer of service for other models than it was asked about.
+    #[error("its offer of service is for other models than it was asked about")]
+    OtherOffer,
     /// The block that it follows breaks a rule: it commits to no filter header.
     #[error("the coinbase of block {hash}, which it follows, commits to no filter header")]
     NoCommitment {

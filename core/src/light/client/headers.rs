@@ -96,7 +96,7 @@ impl<P: Copy + Ord> LightClient<P> {
     }
 
     /// The highest that a peer says there is, or that is here.
-    pub(super) fn told_height(&self) -> Height {
+    pub(in crate::light) fn told_height(&self) -> Height {
         let told = self.peers.values().filter(|peer| !peer.unproven && !peer.bad).filter_map(Peer::height);
         told.fold(self.headers.height(), Height::max)
     }

@@ -215,24 +215,17 @@ impl<P: Copy + Ord> LightClient<P> {
     pub fn on_answer(&mut self, id: u64, answer: Result<Response, Failure>, now: Now) {
         let Some(open) = self.open.remove(&id) else { return };
         let peer = open.peer;
-        let Some(state) = self.peers.get_mut(&peer) else { return };
+        if !self.peers.contains_key(&peer) {
+            return;
+        }
         match answer {
             Ok(response) => {
-                state.silent = 0;
-                self.hearing.heard(now.elapsed);
+                self.heard(peer, now);
                 if let Err(fault) = self.on_response(id, &open, response, now) {
                     self.blame(peer, fault);
                 }
             }
-            Err(Failure::Malformed) => self.blame(peer, Fault::Malformed),
-            Err(_) => {
-                state.silent = state.silent.saturating_add(1);
-                let questions = state.silent;
-                self.rest(peer, now);
-                if questions >= self.limits.silent {
-                    self.blame(peer, Fault::Silent { questions });
-                }
-            }
+            Err(failure) => self.missed(peer, failure, now),
         }
         self.free(id, &open.kind);
         self.work();
@@ -263,15 +256,37 @@ impl<P: Copy + Ord> LightClient<P> {
         }
     }
 
+    /// A peer answered.
+    pub(in crate::light) fn heard(&mut self, peer: P, now: Now) {
+        if let Some(state) = self.peers.get_mut(&peer) {
+            state.silent = 0;
+            self.hearing.heard(now.elapsed);
+        }
+    }
+
+    /// A peer did not.
+    pub(in crate::light) fn missed(&mut self, peer: P, failure: Failure, now: Now) {
+        if failure == Failure::Malformed {
+            return self.blame(peer, Fault::Malformed);
+        }
+        let Some(state) = self.peers.get_mut(&peer) else { return };
+        state.silent = state.silent.saturating_add(1);
+        let questions = state.silent;
+        self.rest(peer, now);
+        if questions >= self.limits.silent {
+            self.blame(peer, Fault::Silent { questions });
+        }
+    }
+
     /// A peer has nothing to say for now.
-    fn rest(&mut self, peer: P, now: Now) {
+    pub(in crate::light) fn rest(&mut self, peer: P, now: Now) {
         if let Some(state) = self.peers.get_mut(&peer) {
             state.rest_at = now.elapsed + self.limits.pause;
             state.headers_at = state.headers_at.max(state.rest_at);
         }
     }
 
-    fn blame(&mut self, peer: P, fault: Fault) {
+    pub(in crate::light) fn blame(&mut self, peer: P, fault: Fault) {
         if let Some(state) = self.peers.get_mut(&peer)
             && !state.bad
         {
@@ -315,10 +330,16 @@ impl<P: Copy + Ord> LightClient<P> {
     }
 
     fn ask(&mut self, asks: &mut Vec<Ask<P>>, peer: P, kind: Kind, question: Question, now: Now) -> u64 {
-        let id = self.next_id;
-        self.next_id += 1;
+        let id = self.next_number();
         self.open.insert(id, Open { peer, since: now.elapsed, kind });
         asks.push(Ask { id, peer, question, timeout: self.limits.timeout });
+        id
+    }
+
+    /// The number of the next question.
+    pub(in crate::light) fn next_number(&mut self) -> u64 {
+        let id = self.next_id;
+        self.next_id += 1;
         id
     }
 
@@ -331,10 +352,39 @@ impl<P: Copy + Ord> LightClient<P> {
         self.open.values().filter(|open| open.peer == *peer && !matches!(open.kind, Kind::Status)).count()
     }
 
+    /// Peers that may be asked at all, which say that their chain reaches a height.
+    fn able_peers(&self, height: Height, now: Now) -> impl Iterator<Item = (&P, &Peer)> {
+        let able = move |peer: &Peer| {
+            !peer.bad && peer.rest_at <= now.elapsed && peer.height().is_some_and(|told| told >= height)
+        };
+        self.peers.iter().filter(move |(_, state)| able(state))
+    }
+
+    /// Peers of this network that may be asked about something else than the chain, those that answer first.
+    pub(in crate::light) fn talking_peers(&self, now: Now) -> Vec<P> {
+        let mut able: Vec<_> = self.able_peers(Height(0), now).map(|(peer, state)| (state.silent, *peer)).collect();
+        able.sort_unstable();
+        able.into_iter().map(|(_, peer)| peer).collect()
+    }
+
+    /// Whether a peer is here and broke no rule.
+    pub(in crate::light) fn trusts(&self, peer: &P) -> bool {
+        self.peers.get(peer).is_some_and(|state| !state.bad)
+    }
+
+    /// Whether something that moves contracts was not told to the owner yet.
+    pub(in crate::light) fn owes_contracts(&self) -> bool {
+        self.events.iter().any(|event| matches!(event, Event::Contracts(_) | Event::Reorganised { .. }))
+    }
+
+    /// How long a question may take, and whether it took so long that nobody waits for it any more.
+    pub(in crate::light) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// Peers that may be asked for more, the least busy first, which say that their chain reaches a height.
     fn free_peers(&self, height: Height, now: Now) -> Vec<P> {
-        let able = |peer: &Peer| !peer.bad && peer.rest_at <= now.elapsed && peer.height().is_some_and(|h| h >= height);
-        let able = self.peers.iter().filter(|(_, state)| able(state));
+        let able = self.able_peers(height, now);
         let mut free: Vec<_> = able.map(|(peer, state)| (state.silent, self.load(peer), *peer)).collect();
         free.retain(|(_, load, _)| *load < self.limits.requests);
         free.sort_unstable();

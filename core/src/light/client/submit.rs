@@ -9,7 +9,6 @@ use crate::sync::Now;
 use crate::transaction::{Script, Transaction, TransactionBuilder, TxOut};
 use crate::units::{Amount, Height};
 use crate::wallet::{FeeRate, Paid, Payment, PaymentError, most_payable, pay};
-use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -72,7 +71,7 @@ impl<P: Copy + Ord> LightClient<P> {
             let refused = submission.refused.clone();
             let peers = self.free_peers(Height(0), now);
             let Some(peer) = peers.into_iter().find(|peer| !refused.contains(peer)) else { continue };
-            self.ask(asks, peer, Kind::Submit(txid), Question::Submit(Box::new(tx)), now);
+            self.ask(asks, peer, Kind::Submit(txid), Question::Submit(tx.into()), now);
             if let Some(submission) = self.submissions.get_mut(&txid) {
                 submission.asked = true;
                 submission.at = now.elapsed + self.limits.pause;

@@ -258,6 +258,43 @@ impl Ledger {
         self.held.retain(|coin| !coins.contains(coin));
     }
 
+    /// The coins that are put aside.
+    pub fn held(&self) -> impl Iterator<Item = &OutPoint> {
+        self.held.iter()
+    }
+
+    /// Whether a peer took a transaction of ours that waits; none where it does not wait, nor was mined lately.
+    pub fn is_taken(&self, txid: &Txid) -> Option<bool> {
+        self.pending.iter().find(|pending| pending.txid == *txid).map(|pending| pending.taken)
+    }
+
+    fn transactions_from(&self, from: Height) -> impl Iterator<Item = (&TxRecord, Height)> {
+        let records = self.records.range(from..);
+        records.flat_map(|(height, record)| record.transactions.iter().map(move |tx| (tx, *height)))
+    }
+
+    /// What spent a coin of ours on the best chain, at this height or above it, and where.
+    pub fn spender(&self, outpoint: OutPoint, from: Height) -> Option<(Txid, Height)> {
+        let mut all = self.transactions_from(from);
+        all.find(|(tx, _)| tx.spends.contains(&outpoint)).map(|(tx, height)| (tx.txid, height))
+    }
+
+    /// A settlement of ours and the moves of its contract, as far as the best chain has them, with their heights. It is
+    /// looked for from a height on.
+    pub fn moves_of(&self, settlement: Txid, from: Height) -> Vec<(Txid, Height)> {
+        let mut moves: Vec<(Txid, Height)> = Vec::new();
+        for (tx, height) in self.transactions_from(from) {
+            let follows = match moves.last() {
+                None => tx.txid == settlement,
+                Some((last, _)) => tx.spends.contains(&OutPoint { txid: *last, index: 0 }),
+            };
+            if follows {
+                moves.push((tx.txid, height));
+            }
+        }
+        moves
+    }
+
     /// The coins that a payment in the block at height `next` may spend, change of our own transactions that a peer
     /// took included.
     pub fn spendable(&self, next: Height, params: &NetworkParams) -> Vec<(OutPoint, Coin)> {

@@ -11,15 +11,15 @@ use proptest::prelude::*;
 
 /// What a store holds: rows that tails replace the end of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Disk {
+pub(super) struct Disk {
     headers: Vec<[u8; 80]>,
     /// By height.
     filters: alloc::collections::BTreeMap<Height, [u8; 32]>,
-    state: Vec<u8>,
+    pub(super) state: Vec<u8>,
 }
 
 impl Disk {
-    fn write(&mut self, unsaved: Unsaved) {
+    pub(super) fn write(&mut self, unsaved: Unsaved) {
         if let Some(tail) = unsaved.headers {
             self.headers.truncate(tail.from.0 as usize - 1);
             self.headers.extend(tail.bytes.as_chunks::<80>().0);
@@ -34,7 +34,7 @@ impl Disk {
         }
     }
 
-    fn restore(&self) -> Result<LightClient<usize>, RestoreError> {
+    pub(super) fn restore(&self) -> Result<LightClient<usize>, RestoreError> {
         let (headers, filters) = (self.headers.concat(), self.filters.values().copied().collect::<Vec<_>>().concat());
         let saved = Saved { headers: &headers, filters: &filters, state: &self.state };
         LightClient::restore(dev(), saved, keyring(), Limits::default())

@@ -8,7 +8,8 @@ use crate::hash::{FilterHash, KeyHash};
 use crate::keys::Mnemonic;
 use crate::light::*;
 use crate::message::{
-    ChainStatus, ClientResponse, FilterHeaders, FilterRange, LightRequest, LightResponse, Refusal, Request, Response,
+    ChainStatus, ClientResponse, FilterHeaders, FilterRange, LightRequest, LightResponse, Payload, Refusal, Request,
+    Response,
 };
 use crate::script::templates::p2pkh;
 use crate::sync::{Now, serve};
@@ -284,7 +285,7 @@ impl World {
         Now { elapsed: self.elapsed, time: Timestamp(self.start.0 + seconds) }
     }
 
-    fn pick(&mut self, n: usize) -> usize {
+    pub(super) fn pick(&mut self, n: usize) -> usize {
         self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.random >> 33) as usize % n
     }
@@ -356,17 +357,18 @@ impl World {
             Question::Submit(_) if *play == Play::Refuser => {
                 Some(Response::Client(ClientResponse::Refused(Refusal::new("no"))))
             }
-            Question::Submit(tx) => {
+            Question::Submit(Payload::Transaction(tx)) => {
                 self.submitted.push(*tx);
                 Some(Response::Client(ClientResponse::Accepted))
             }
+            other => panic!("not asked by a light client: {other:?}"),
         };
         // What travels is bytes.
         let response = response.map(|r| crate::encode::Decode::from_bytes(&r.to_bytes()).unwrap());
         self.light.on_answer(ask.id, response.ok_or(Failure::TimedOut), now);
     }
 
-    fn note(&mut self) {
+    pub(super) fn note(&mut self) {
         for event in self.light.take_events() {
             if let Event::Blame { peer, fault } = &event {
                 assert_eq!(self.blamed.insert(*peer, fault.clone()), None);

@@ -1,0 +1,8 @@
+//! Answers bought by a light client from a simulated node, over peers that are honest or not.
+
+mod ends;
+mod honest;
+mod lies;
+mod market;
+mod restarts;
+mod town;
