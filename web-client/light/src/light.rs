@@ -159,7 +159,9 @@ impl Light {
                 None => outside::sleep(50).await,
             }
         }
-        Err(Failure::storage("the browser's storage does not answer: close other tabs of this page, or restart the browser"))
+        Err(Failure::storage(
+            "the browser's storage does not answer: close other tabs of this page, or restart the browser",
+        ))
     }
 
     /// Asks one connected peer after the other until one has an answer that is not "busy" or "not found".

@@ -9,8 +9,8 @@ use camelid_core::encode::{Decode, DecodeError, Encode, Reader};
 use camelid_core::hash::ModelRoot;
 use camelid_core::light::MarketModel;
 use camelid_core::message::{ChunkRange, ModelRequest, ModelResponse, Request, Response};
-use camelid_core::model::package::{CHUNK_LEN, MAX_CHUNKS_AT_ONCE, ModelDownload, PREFIX_LEN, ProvedChunk, Taken};
 use camelid_core::model::Manifest;
+use camelid_core::model::package::{CHUNK_LEN, MAX_CHUNKS_AT_ONCE, ModelDownload, PREFIX_LEN, ProvedChunk, Taken};
 use camelid_core::units::Amount;
 use core::time::Duration;
 use futures::future::join_all;
@@ -277,7 +277,18 @@ pub async fn download(
     let before = download.there() * CHUNK_LEN as u64;
     let (next, count) = (Cell::new(0), Cell::new(sources.len() as u32));
     let begun = js_sys::Date::now();
-    let fetch = Fetch { state, store, root, download: RefCell::new(download), next, begun, before, sources: count, progress, signal };
+    let fetch = Fetch {
+        state,
+        store,
+        root,
+        download: RefCell::new(download),
+        next,
+        begun,
+        before,
+        sources: count,
+        progress,
+        signal,
+    };
     // The first chunks prove how many there are; then all sources are asked.
     let asking = sources.iter().flat_map(|peer| (0..AT_ONCE).map(|_| fetch.from(*peer)));
     let ends = join_all(asking).await;
@@ -287,7 +298,9 @@ pub async fn download(
     ends.into_iter().collect::<Result<()>>()?;
     let (there, of) = (fetch.download.borrow().there(), fetch.download.borrow().count());
     Err(Failure::no_peers(match of {
-        Some(of) => format!("{there} of {of} pieces of the model came, then no node gave more: try again, it goes on from there"),
+        Some(of) => format!(
+            "{there} of {of} pieces of the model came, then no node gave more: try again, it goes on from there"
+        ),
         None => "no connected node gives this model".into(),
     }))
 }
@@ -301,7 +314,8 @@ pub async fn package(state: &Rc<RefCell<State>>, store: &Store, root: ModelRoot)
     // In the page's memory, not in the module's: packages can have a hundred megabytes and more.
     let last = store.get(Shelf::Chunks, &chunk_key(&root, count - 1)).await?.map_or(0, |bytes| bytes.len());
     let length = (count - 1) * CHUNK_LEN as u64 + last as u64;
-    let length = u32::try_from(length).map_err(|_| Failure::bad_input("the model is larger than a browser can hold"))?;
+    let length =
+        u32::try_from(length).map_err(|_| Failure::bad_input("the model is larger than a browser can hold"))?;
     let (package, mut at) = (Uint8Array::new_with_length(length), 0);
     let group = 10u64.pow(8 - DIGITS as u32);
     for first in (0..count).step_by(group as usize) {

@@ -134,10 +134,15 @@ impl Net {
 
     /// Reads an address that somebody typed or configured: it must name the peer, and be of a kind that browsers dial.
     pub fn parse(text: &str) -> Result<Multiaddr> {
-        let address = Multiaddr::from_str(text.trim())
-            .map_err(|e| Failure::bad_address(format_args!("{text:?} is no address of a node ({e}): expected one like /ip4/…/tcp/…/ws/p2p/…")))?;
+        let address = Multiaddr::from_str(text.trim()).map_err(|e| {
+            Failure::bad_address(format_args!(
+                "{text:?} is no address of a node ({e}): expected one like /ip4/…/tcp/…/ws/p2p/…"
+            ))
+        })?;
         if Kind::of(&address).is_none() {
-            return Err(Failure::bad_address(format_args!("{address} is not for browsers: WebRTC-direct or WebSocket is expected")));
+            return Err(Failure::bad_address(format_args!(
+                "{address} is not for browsers: WebRTC-direct or WebSocket is expected"
+            )));
         }
         match address.iter().last() {
             Some(Protocol::P2p(_)) => Ok(address),
@@ -154,7 +159,8 @@ impl Net {
             return;
         }
         if self.known.len() >= MOST_KNOWN && !self.known.contains_key(&peer) {
-            let idle = |known: &Known| !known.named && known.link.is_none() && known.attempts.is_empty() && !known.banned;
+            let idle =
+                |known: &Known| !known.named && known.link.is_none() && known.attempts.is_empty() && !known.banned;
             let Some(other) = self.known.iter().find(|(_, known)| idle(known)).map(|(peer, _)| *peer) else { return };
             self.known.remove(&other);
         }
@@ -221,15 +227,16 @@ impl Net {
                 None => continue,
             };
             here += 1;
-            let next = [Kind::WebRtc, Kind::WebSocket].into_iter().find(|kind| {
-                !tried.contains(kind) && known.addresses.iter().any(|a| Kind::of(a) == Some(*kind))
-            });
+            let next = [Kind::WebRtc, Kind::WebSocket]
+                .into_iter()
+                .find(|kind| !tried.contains(kind) && known.addresses.iter().any(|a| Kind::of(a) == Some(*kind)));
             match next {
                 // The second kind waits until the first has failed, or takes long.
                 Some(_) if !known.attempts.is_empty() && now < since + WEBRTC_ALONE => {}
                 Some(kind) => {
                     tried.push(kind);
-                    let addresses: Vec<_> = known.addresses.iter().filter(|a| Kind::of(a) == Some(kind)).cloned().collect();
+                    let addresses: Vec<_> =
+                        known.addresses.iter().filter(|a| Kind::of(a) == Some(kind)).cloned().collect();
                     let dial = DialOpts::peer_id(*peer).condition(PeerCondition::Always).addresses(addresses).build();
                     let id = dial.connection_id();
                     match swarm.dial(dial) {

@@ -31,7 +31,10 @@ extern "C" {
 
 /// The time. `elapsed` stands still while the machine sleeps in some browsers; whatever was asked before is asked again.
 pub fn now() -> Now {
-    Now { elapsed: Duration::from_secs_f64(milliseconds() / 1000.0), time: Timestamp((js_sys::Date::now() / 1000.0) as u32) }
+    Now {
+        elapsed: Duration::from_secs_f64(milliseconds() / 1000.0),
+        time: Timestamp((js_sys::Date::now() / 1000.0) as u32),
+    }
 }
 
 /// Fresh random bytes.

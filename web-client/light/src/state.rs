@@ -13,9 +13,12 @@ use camelid_core::encode::{Decode, Encode};
 use camelid_core::hash::ModelRoot;
 use camelid_core::job::PeerAddress;
 use camelid_core::keys::Mnemonic;
-use camelid_core::light::{Ask, Event, Failure as NoAnswer, HeaderChain, JobEvent, Jobs, LightClient, Limits, Progress, Question, Silence};
+use camelid_core::light::{
+    Ask, Event, Failure as NoAnswer, HeaderChain, JobEvent, Jobs, LightClient, Limits, Progress, Question, Silence,
+};
 use camelid_core::message::{
-    ChainStatus, ClientRequest, Envelope, LightResponse, Payload, PeersRequest, PeersResponse, ReachResponse, Request, Response, peer_address,
+    ChainStatus, ClientRequest, Envelope, LightResponse, Payload, PeersRequest, PeersResponse, ReachResponse, Request,
+    Response, peer_address,
 };
 use camelid_core::p2p::LightEvent;
 use camelid_core::sync::Now;
@@ -125,7 +128,13 @@ fn headers_alone(headers: HeaderChain<PeerId>) -> Result<LightClient<PeerId>> {
 
 impl State {
     /// A client that knows these headers, and no peer.
-    pub fn new(network: Network, agent: &str, keypair: Keypair, headers: HeaderChain<PeerId>, wallet: Wallet) -> Result<State> {
+    pub fn new(
+        network: Network,
+        agent: &str,
+        keypair: Keypair,
+        headers: HeaderChain<PeerId>,
+        wallet: Wallet,
+    ) -> Result<State> {
         let params = NetworkParams::of(network);
         let key = keypair.clone().try_into_ed25519().map_err(Failure::internal)?.public().to_bytes();
         let me = peer_address(&key);
@@ -240,7 +249,8 @@ impl State {
         self.sequence += 1;
         let mut envelope = Envelope::unsigned(self.network, self.me.clone(), receiver, self.sequence, payload);
         let signature = self.keypair.sign(&envelope.signing_bytes().0).map_err(Failure::internal)?;
-        envelope.signature = signature.try_into().map_err(|_| Failure::internal("a signature has another length than 64 bytes"))?;
+        envelope.signature =
+            signature.try_into().map_err(|_| Failure::internal("a signature has another length than 64 bytes"))?;
         Ok(envelope)
     }
 
@@ -342,8 +352,7 @@ impl State {
                 if let identify::Event::Received { peer_id, info, .. } = *event
                     && let Some(neighbour) = self.neighbours.get_mut(&peer_id)
                 {
-                    neighbour.agent =
-                        info.agent_version.chars().filter(|c| !c.is_control()).take(MOST_TEXT).collect();
+                    neighbour.agent = info.agent_version.chars().filter(|c| !c.is_control()).take(MOST_TEXT).collect();
                     self.tell_changed("status");
                 }
             }
@@ -396,7 +405,8 @@ impl State {
     /// Does what there is to do.
     pub fn step(&mut self) {
         let now = outside::now();
-        let late: Vec<_> = self.asked.iter().filter(|(_, asked)| now.elapsed > asked.until).map(|(id, _)| *id).collect();
+        let late: Vec<_> =
+            self.asked.iter().filter(|(_, asked)| now.elapsed > asked.until).map(|(id, _)| *id).collect();
         for id in late {
             if let Some(asked) = self.asked.remove(&id) {
                 self.answered(asked.by, Err(NoAnswer::TimedOut), now);
@@ -433,7 +443,9 @@ impl State {
                 self.tell_changed("history");
             }
             Event::Disagreement { peers: [one, other], from, to } => {
-                self.warn(format!("nodes {one} and {other} disagree about blocks {from} to {to}: the chain's own proof decides"));
+                self.warn(format!(
+                    "nodes {one} and {other} disagree about blocks {from} to {to}: the chain's own proof decides"
+                ));
             }
             Event::Silent(what) => drop(self.silent.insert(what)),
             Event::Heard(what) => drop(self.silent.remove(&what)),

@@ -28,8 +28,7 @@ pub enum Shelf {
 }
 
 impl Shelf {
-    const ALL: [Shelf; 6] =
-        [Shelf::Small, Shelf::Headers, Shelf::Filters, Shelf::Jobs, Shelf::Chunks, Shelf::Models];
+    const ALL: [Shelf; 6] = [Shelf::Small, Shelf::Headers, Shelf::Filters, Shelf::Jobs, Shelf::Chunks, Shelf::Models];
 
     fn name(self) -> &'static str {
         match self {
@@ -81,7 +80,9 @@ pub enum Store {
 }
 
 fn failed(error: impl core::fmt::Display) -> Failure {
-    Failure::storage(format_args!("the browser's storage failed: {error}; free some disk space, or allow this page to store data"))
+    Failure::storage(format_args!(
+        "the browser's storage failed: {error}; free some disk space, or allow this page to store data"
+    ))
 }
 
 async fn open_database(name: &str) -> OpenDbResult<Database> {
@@ -142,7 +143,9 @@ impl Store {
     /// The keys on a shelf that begin with `prefix`, in order.
     pub async fn keys(&self, shelf: Shelf, prefix: &str) -> Result<Vec<String>> {
         match self {
-            Store::Memory(shelves) => Ok(within(&shelves.borrow(), shelf, prefix).map(|((_, k), _)| k.clone()).collect()),
+            Store::Memory(shelves) => {
+                Ok(within(&shelves.borrow(), shelf, prefix).map(|((_, k), _)| k.clone()).collect())
+            }
             Store::Database(database) => {
                 let transaction = database.transaction(shelf.name()).build().map_err(failed)?;
                 let store = transaction.object_store(shelf.name()).map_err(failed)?;
@@ -182,7 +185,9 @@ impl Store {
                             let put = store.put(value).with_key(key.as_str()).without_key_type();
                             drop(put.primitive().map_err(failed)?);
                         }
-                        Change::Remove(_, key) => drop(store.delete::<&str, _>(key.as_str()).primitive().map_err(failed)?),
+                        Change::Remove(_, key) => {
+                            drop(store.delete::<&str, _>(key.as_str()).primitive().map_err(failed)?)
+                        }
                         Change::RemoveFrom(_, key) => {
                             let range: KeyRange<String> = (key.clone()..).into();
                             drop(store.delete::<String, _>(range).primitive().map_err(failed)?);
@@ -205,13 +210,18 @@ fn bytes(value: &JsValue) -> Vec<u8> {
 
 type Shelves = BTreeMap<(Shelf, String), Vec<u8>>;
 
-fn within<'a>(shelves: &'a Shelves, shelf: Shelf, prefix: &str) -> impl Iterator<Item = (&'a (Shelf, String), &'a Vec<u8>)> {
+fn within<'a>(
+    shelves: &'a Shelves,
+    shelf: Shelf,
+    prefix: &str,
+) -> impl Iterator<Item = (&'a (Shelf, String), &'a Vec<u8>)> {
     shelves.range((shelf, prefix.to_string())..(shelf, end_of(prefix)))
 }
 
 fn change_in_memory(shelves: &mut Shelves, change: &Change) {
     let mut remove = |from: String, end: Option<String>| {
-        shelves.retain(|(s, key), _| *s != change.shelf() || *key < from || end.as_ref().is_some_and(|end| *key >= *end));
+        shelves
+            .retain(|(s, key), _| *s != change.shelf() || *key < from || end.as_ref().is_some_and(|end| *key >= *end));
     };
     match change {
         Change::Put(shelf, key, value) => drop(shelves.insert((*shelf, key.clone()), value.clone())),

@@ -46,8 +46,12 @@ impl Vault {
     pub fn open(&self, network: Network, password: &str) -> Result<Mnemonic> {
         let opened = self.cost.open(password, &self.salt, &self.nonce, &bound(network), &self.sealed);
         let entropy = opened.map_err(|error| match error {
-            PasswordError::DoesNotOpen => Failure::wrong_password("wrong password: try again, or restore from the words"),
-            error => Failure::storage(format_args!("the wallet kept in this browser is damaged ({error}): restore it from its words")),
+            PasswordError::DoesNotOpen => {
+                Failure::wrong_password("wrong password: try again, or restore from the words")
+            }
+            error => Failure::storage(format_args!(
+                "the wallet kept in this browser is damaged ({error}): restore it from its words"
+            )),
         })?;
         Mnemonic::from_entropy(&entropy).map_err(Failure::storage)
     }
@@ -55,7 +59,9 @@ impl Vault {
     /// What the browser kept.
     pub fn read(bytes: &[u8]) -> Result<Self> {
         Self::from_bytes(bytes).map_err(|error| {
-            Failure::storage(format_args!("the wallet kept in this browser is damaged ({error}): restore it from its words"))
+            Failure::storage(format_args!(
+                "the wallet kept in this browser is damaged ({error}): restore it from its words"
+            ))
         })
     }
 }
@@ -79,7 +85,8 @@ impl Decode for Vault {
         if version != VERSION {
             return Err(DecodeError::InvalidValue { what: "version of the wallet", value: version.into() });
         }
-        let cost = PasswordCost { memory_kib: Decode::decode(r)?, passes: Decode::decode(r)?, lanes: Decode::decode(r)? };
+        let cost =
+            PasswordCost { memory_kib: Decode::decode(r)?, passes: Decode::decode(r)?, lanes: Decode::decode(r)? };
         Ok(Vault {
             cost,
             salt: r.array()?,

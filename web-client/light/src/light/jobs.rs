@@ -16,11 +16,14 @@ use wasm_bindgen::prelude::*;
 use web_sys::AbortSignal;
 
 fn root(text: &str) -> Result<ModelRoot> {
-    text.parse().map_err(|_| Failure::bad_input(format_args!("{text:?} is no model's root: 64 hexadecimal digits are expected")))
+    text.parse().map_err(|_| {
+        Failure::bad_input(format_args!("{text:?} is no model's root: 64 hexadecimal digits are expected"))
+    })
 }
 
 fn job_id(text: &str) -> Result<JobId> {
-    text.parse().map_err(|_| Failure::bad_input(format_args!("{text:?} is no job's id: 64 hexadecimal digits are expected")))
+    text.parse()
+        .map_err(|_| Failure::bad_input(format_args!("{text:?} is no job's id: 64 hexadecimal digits are expected")))
 }
 
 /// Properties of an object that the page gives.
@@ -37,7 +40,8 @@ impl Given<'_> {
 
     fn number(&self, name: &str) -> Result<u32> {
         let number = self.get(name).as_f64().filter(|n| n.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(n));
-        let number = number.ok_or_else(|| Failure::bad_input(format_args!("{name} is no whole number from 0 to {}", u32::MAX)))?;
+        let number = number
+            .ok_or_else(|| Failure::bad_input(format_args!("{name} is no whole number from 0 to {}", u32::MAX)))?;
         Ok(number as u32)
     }
 
@@ -69,8 +73,8 @@ impl From<JobProblem> for Failure {
 
 /// The problem's code in index.d.ts.
 fn code(problem: &JobProblem) -> &'static str {
-    use camelid_core::light::{JobOrderError, MarketError};
-    use camelid_core::wallet::PaymentError;
+    use camelid_core::pool::MarketError;
+    use camelid_core::wallet::{JobOrderError, PaymentError};
     match problem {
         JobProblem::NoPeers => "no-peers",
         JobProblem::Behind { .. } => "behind",
@@ -93,7 +97,12 @@ impl Light {
     }
 
     /// Fetches what is missing of a model.
-    pub async fn download(&self, model: String, progress: Function, signal: Option<AbortSignal>) -> core::result::Result<(), JsValue> {
+    pub async fn download(
+        &self,
+        model: String,
+        progress: Function,
+        signal: Option<AbortSignal>,
+    ) -> core::result::Result<(), JsValue> {
         Ok(models::download(&self.state, &self.store, root(&model)?, &progress, signal.as_ref()).await?)
     }
 
@@ -148,7 +157,11 @@ impl Light {
             "full" => VerifyMode::Full,
             "spot" => VerifyMode::Spot,
             "none" => VerifyMode::None,
-            other => return Err(Failure::bad_input(format_args!("verify is {other:?}: full, spot or none is expected")).into()),
+            other => {
+                return Err(
+                    Failure::bad_input(format_args!("verify is {other:?}: full, spot or none is expected")).into()
+                );
+            }
         };
         let request = JobRequest {
             model: root(&given.text("model")?)?,
@@ -191,7 +204,7 @@ impl Light {
     /// What checking an answer gave.
     pub fn verified(&self, id: String, verdict: JsValue) -> core::result::Result<(), JsValue> {
         let (id, given) = (job_id(&id)?, Given(&verdict));
-        let wrong = Array::from(&given.get("wrong")).iter().map(|wrong| {
+        let wrong = Array::from(&given.get("wrong")).into_iter().map(|wrong| {
             let wrong = Given(&wrong);
             let (found, expected) = (TokenId(wrong.number("found")?), TokenId(wrong.number("expected")?));
             Ok(WrongToken { position: wrong.number("position")?, found, expected })
@@ -205,7 +218,7 @@ impl Light {
         };
         let mut state = self.state.borrow_mut();
         let crate::state::State { jobs, client, .. } = &mut *state;
-        jobs.on_verified(&id, verdict, client, outside::now());
+        jobs.on_verified(client, &id, verdict, outside::now());
         state.wake();
         Ok(())
     }

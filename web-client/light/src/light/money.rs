@@ -28,7 +28,8 @@ fn wanted(value: &JsValue) -> Result<Wanted> {
         return Ok(Wanted::All);
     }
     let amount = u64::try_from(value.clone());
-    let amount = amount.map_err(|_| Failure::bad_input("the amount is neither a bigint of units from 0 up nor 'all'"))?;
+    let amount =
+        amount.map_err(|_| Failure::bad_input("the amount is neither a bigint of units from 0 up nor 'all'"))?;
     Ok(Wanted::This(Amount(amount)))
 }
 
@@ -102,7 +103,8 @@ impl Light {
                 Some(to) if !amount.is_undefined() => self.prepare(to, &amount, FeeRate(rate))?.fee,
                 _ => FeeRate(rate).fee(USUAL_BYTES),
             };
-            let choice = Builder::default().set("speed", speed).set("rate", rate).set("fee", fee.0).set("blocks", blocks);
+            let choice =
+                Builder::default().set("speed", speed).set("rate", rate).set("fee", fee.0).set("blocks", blocks);
             out.push(choice.set("secondsAbout", f64::from(blocks) * interval).done());
         }
         Ok(list(out.into_iter()))

@@ -64,7 +64,8 @@ impl Light {
             Some(block.set("time", f64::from(header.time.0)).done())
         });
         let warnings = state.warnings.iter();
-        let warnings = warnings.map(|(at, text)| Builder::default().set("at", f64::from(*at)).set("text", text.as_str()).done());
+        let warnings =
+            warnings.map(|(at, text)| Builder::default().set("at", f64::from(*at)).set("text", text.as_str()).done());
         let used: u64 = state.stored.values().sum();
         let storage = Builder::default().set("used", used as f64).set("persistent", self.store.is_kept()).done();
         Builder::default()
@@ -88,15 +89,22 @@ impl Light {
                 Ok(height) => headers.hash(Height(height)).map(|hash| (Height(height), hash)),
                 Err(_) => {
                     let hash: BlockHash = which.trim().parse().map_err(|_| {
-                        Failure::bad_input(format_args!("{which:?} is neither a height nor a block's hash of 64 hexadecimal digits"))
+                        Failure::bad_input(format_args!(
+                            "{which:?} is neither a height nor a block's hash of 64 hexadecimal digits"
+                        ))
                     })?;
                     headers.height_of(&hash).map(|height| (height, hash))
                 }
             };
             place.ok_or_else(|| Failure::not_found(format_args!("there is no block {which} on the best chain")))?
         };
-        let Response::Blocks(blocks) = self.ask(&Request::Blocks(vec![hash])).await? else { return Err(other_kind().into()) };
-        let block = blocks.into_iter().next().ok_or_else(|| Failure::not_found("the asked node does not have this block any more"))?;
+        let Response::Blocks(blocks) = self.ask(&Request::Blocks(vec![hash])).await? else {
+            return Err(other_kind().into());
+        };
+        let block = blocks
+            .into_iter()
+            .next()
+            .ok_or_else(|| Failure::not_found("the asked node does not have this block any more"))?;
         if block.header.hash() != hash || block.merkle_root() != block.header.merkle_root {
             return Err(Failure::refused("the asked node gave another block: try again with another node").into());
         }
@@ -120,7 +128,8 @@ impl Light {
     /// A job, as far as the network knows it.
     pub async fn job(&self, id: String) -> core::result::Result<Object, JsValue> {
         let job: JobId = parse(&id, "a job's id")?;
-        let Response::Client(ClientResponse::Job(report)) = self.ask(&Request::Client(ClientRequest::Job(job))).await? else {
+        let Response::Client(ClientResponse::Job(report)) = self.ask(&Request::Client(ClientRequest::Job(job))).await?
+        else {
             return Err(other_kind().into());
         };
         let own = {
@@ -134,7 +143,8 @@ impl Light {
                 None => None,
             };
             let kind = proof.as_ref().map_or("waiting", |proof| kind_of(&proof.transaction));
-            let made = proof.as_ref().and_then(|proof| contract_output(proof.transaction.outputs.first()?, 0).ok().flatten());
+            let made =
+                proof.as_ref().and_then(|proof| contract_output(proof.transaction.outputs.first()?, 0).ok().flatten());
             terms = terms.or(made.filter(|terms| terms.job_id == job));
             let seen = Builder::default().set("txid", transaction.txid.to_string()).set("kind", kind);
             transactions.push(seen.set("height", proof.map(|proof| proof.height.0)).done());
@@ -175,12 +185,17 @@ impl Light {
         }
         let state = self.state.borrow();
         let why = state.net.trouble().unwrap_or("no answer").to_string();
-        Err(Failure::no_peers(format_args!("{address} cannot be reached ({why}): is the node running, and the address right?")).into())
+        Err(Failure::no_peers(format_args!(
+            "{address} cannot be reached ({why}): is the node running, and the address right?"
+        ))
+        .into())
     }
 }
 
 fn parse<T: core::str::FromStr>(text: &str, what: &str) -> Result<T> {
-    text.trim().parse().map_err(|_| Failure::bad_input(format_args!("{text:?} is not {what}: 64 hexadecimal digits are expected")))
+    text.trim()
+        .parse()
+        .map_err(|_| Failure::bad_input(format_args!("{text:?} is not {what}: 64 hexadecimal digits are expected")))
 }
 
 fn other_kind() -> Failure {

@@ -39,7 +39,12 @@ impl Light {
     }
 
     /// Restores a wallet from its words; `born`, in Unix seconds, is when it was made, or before.
-    pub async fn restore(&self, words: String, password: String, born: Option<f64>) -> core::result::Result<(), JsValue> {
+    pub async fn restore(
+        &self,
+        words: String,
+        password: String,
+        born: Option<f64>,
+    ) -> core::result::Result<(), JsValue> {
         let words = Mnemonic::parse(&words).map_err(Failure::bad_words)?;
         let birthday = match born {
             Some(born) => self.last_before(Timestamp((born.max(0.0) as u32).saturating_sub(SLACK))),
@@ -137,7 +142,9 @@ impl Light {
         let vault = {
             let state = self.state.borrow();
             if !matches!(state.wallet, Wallet::None) {
-                return Err(Failure::bad_input("there is a wallet in this browser already: forget it first, after writing down its words"));
+                return Err(Failure::bad_input(
+                    "there is a wallet in this browser already: forget it first, after writing down its words",
+                ));
             }
             Vault::seal(state.network, words, password, birthday)?
         };
