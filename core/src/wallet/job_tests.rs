@@ -49,7 +49,7 @@ fn an_offer_is_one_that_everybody_takes_and_its_coins_suffice() {
     let free = coins(&[COIN, 3 * COIN], ring().change_hash());
     let chosen = JobCoins::choose(&free, Amount(2 * COIN), RATE, network()).unwrap();
     assert_eq!((chosen.coins.len(), chosen.values()), (1, vec![Amount(3 * COIN)]));
-    assert_eq!(chosen.fee, Amount(2 * (850 + 148)));
+    assert_eq!(chosen.fee, Amount(2 * (850 + 147)));
     let (create, private) = sign(order(2 * COIN), &chosen, 5).unwrap();
     create.check(network()).unwrap();
     private.check_opens(&create.params).unwrap();
@@ -76,7 +76,7 @@ fn what_no_network_takes_is_not_signed() {
 #[test]
 fn a_job_takes_no_more_coins_than_its_offer_may_name() {
     let choose =
-        |count| JobCoins::choose(&coins(&vec![100_000; count], KeyHash([8; 20])), Amount(5_000_000), RATE, network());
+        |count| JobCoins::choose(&coins(&vec![100_000; count], KeyHash([8; 20])), Amount(7_000_000), RATE, network());
     let refused = choose(200).unwrap_err();
     assert!(matches!(refused, PaymentError::TooManyCoins { max: MAX_JOB_COINS, .. }), "{refused}");
     let too_little = choose(10).unwrap_err();

@@ -360,11 +360,10 @@ impl<P: Copy + Ord> LightClient<P> {
         self.peers.iter().filter(move |(_, state)| able(state))
     }
 
-    /// Peers of this network that may be asked about something else than the chain, those that answer first.
-    pub(in crate::light) fn talking_peers(&self, now: Now) -> Vec<P> {
-        let mut able: Vec<_> = self.able_peers(Height(0), now).map(|(peer, state)| (state.silent, *peer)).collect();
-        able.sort_unstable();
-        able.into_iter().map(|(_, peer)| peer).collect()
+    /// Peers of this network that may be asked about something else than the chain, with how many questions in a row
+    /// they did not answer.
+    pub(in crate::light) fn talking_peers(&self, now: Now) -> impl Iterator<Item = (P, u32)> {
+        self.able_peers(Height(0), now).map(|(peer, state)| (*peer, state.silent))
     }
 
     /// Whether a peer is here and broke no rule.
@@ -377,7 +376,7 @@ impl<P: Copy + Ord> LightClient<P> {
         self.events.iter().any(|event| matches!(event, Event::Contracts(_) | Event::Reorganised { .. }))
     }
 
-    /// How long a question may take, and whether it took so long that nobody waits for it any more.
+    /// How much at once, and how long.
     pub(in crate::light) fn limits(&self) -> &Limits {
         &self.limits
     }

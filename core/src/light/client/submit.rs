@@ -55,6 +55,12 @@ impl<P: Copy + Ord> LightClient<P> {
         Ok(txid)
     }
 
+    /// A peer took a transaction of ours that another way brought it.
+    pub(in crate::light) fn note_taken(&mut self, txid: &Txid) {
+        self.ledger.note_taken(txid);
+        self.unsaved = true;
+    }
+
     pub(super) fn ask_submissions(&mut self, asks: &mut Vec<Ask<P>>, now: Now) {
         let live = self.ledger.pending();
         let waits = |txid: &Txid| live.iter().any(|pending| pending.txid() == *txid && !pending.taken);

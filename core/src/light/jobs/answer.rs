@@ -11,7 +11,7 @@ use crate::deal::DealError;
 use crate::hash::{BlockHash, JobId};
 use crate::light::LightClient;
 use crate::light::client::{Failure, Fault, Question};
-use crate::message::{ClientResponse, JobReport, LightResponse, ModelResponse, Refusal, Response};
+use crate::message::{ClientResponse, JobReport, LightResponse, ModelResponse, Payload, Refusal, Response};
 use crate::script::templates::p2pkh_key_hash;
 use crate::sync::Now;
 use crate::transaction::Coin;
@@ -57,17 +57,18 @@ impl<P: Copy + Ord> Jobs<P> {
             Kind::Coin(job) => {
                 if let Some(Proving { tried, open, .. }) = self.jobs.get_mut(job).and_then(|job| job.proving.as_mut()) {
                     tried.insert(peer);
-                    *open = false;
+                    // Where it took too long, another one is asked by now.
+                    open.take_if(|(asked, _)| *asked == peer);
                 }
             }
             Kind::Errand(job, question) => {
                 let same = |errand: &&mut super::ask::Errand<P>| errand.job == *job && errand.question == *question;
                 if let Some(errand) = self.errands.iter_mut().find(same) {
                     errand.tried.insert(peer);
-                    errand.open = false;
+                    errand.open.take_if(|(asked, _)| *asked == peer);
                 }
                 let live = |job: &JobId| self.jobs.get(job).is_some_and(|job| !job.record.deal.is_over());
-                self.errands.retain(|errand| errand.open || live(&errand.job));
+                self.errands.retain(|errand| errand.open.is_some() || live(&errand.job));
             }
             Kind::Block(hash) => {
                 if let Some(block) = self.blocks.get_mut(hash) {
@@ -93,7 +94,7 @@ impl<P: Copy + Ord> Jobs<P> {
             }
             (Kind::Coin(job), Response::Light(LightResponse::Proof(proof))) => self.on_coin(client, *job, &proof, now),
             (Kind::Errand(job, question @ Question::Submit(_)), Response::Client(ClientResponse::Accepted)) => {
-                self.on_accepted(*job, question);
+                self.on_accepted(client, *job, question);
                 Ok(())
             }
             (Kind::Errand(job, question @ Question::Submit(_)), Response::Client(ClientResponse::Refused(reason))) => {
@@ -161,7 +162,7 @@ impl<P: Copy + Ord> Jobs<P> {
             (None, Some(accept)) => match deal.check_accept(accept, &facts) {
                 Ok(()) if job.proving.is_none() => {
                     let accept = Box::new(accept.clone());
-                    job.proving = Some(Proving { accept, reporter: peer, tried: BTreeSet::new(), open: false });
+                    job.proving = Some(Proving { accept, reporter: peer, tried: BTreeSet::new(), open: None });
                     Ok(())
                 }
                 Err(reason @ DealError::Job(_)) => Err(Fault::Report { job: id, reason }),
@@ -228,10 +229,14 @@ impl<P: Copy + Ord> Jobs<P> {
     }
 
     /// A peer took a message for everybody.
-    fn on_accepted(&mut self, id: JobId, question: &Question) {
+    fn on_accepted(&mut self, client: &mut LightClient<P>, id: JobId, question: &Question) {
         self.errands.retain(|errand| errand.job != id || errand.question != *question);
         let Some(job) = self.jobs.get_mut(&id) else { return };
         if job.record.note.take().is_some() {
+            job.due = true;
+        }
+        if let Question::Submit(Payload::Transaction(tx)) = question {
+            client.note_taken(&tx.txid());
             job.due = true;
         }
         if is_offer(question) {
@@ -253,7 +258,7 @@ impl<P: Copy + Ord> Jobs<P> {
     ) {
         let rules = self.rules;
         let others = |job: &super::record::Job<P>| {
-            client.talking_peers(now).iter().any(|other| *other != peer && !job.refused.contains(other))
+            client.talking_peers(now).any(|(other, _)| other != peer && !job.refused.contains(&other))
         };
         let Some(job) = self.jobs.get_mut(&id).filter(|job| !job.record.deal.is_over()) else { return };
         job.record.note = Some(reason.to_string());

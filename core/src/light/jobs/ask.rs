@@ -30,7 +30,8 @@ pub(super) struct Errand<P> {
     pub(super) question: Question,
     /// Who could not, or would not, take it.
     pub(super) tried: BTreeSet<P>,
-    pub(super) open: bool,
+    /// Who is asked, and since when.
+    pub(super) open: Option<(P, Duration)>,
 }
 
 /// A block that is to be looked at.
@@ -94,12 +95,13 @@ impl<P: Copy + Ord> Jobs<P> {
         self.last_asked.retain(|peer, _| client.trusts(peer));
     }
 
-    /// Whom to ask: of those that may be asked and were not, the least busy; of those, who was not asked for longest.
+    /// Whom to ask: of those that may be asked and were not, who answers; of those, the least busy; of those, who was not
+    /// asked for longest.
     pub(super) fn choose(&self, client: &LightClient<P>, tried: &BTreeSet<P>, now: Now) -> Option<P> {
         let load = |peer: &P| self.open.values().filter(|open| open.peer == *peer).count();
-        let peers = client.talking_peers(now).into_iter().filter(|peer| !tried.contains(peer));
-        let free = peers.map(|peer| (load(&peer), self.last_asked.get(&peer).copied(), peer));
-        free.filter(|(load, ..)| *load < MAX_OPEN).min().map(|(.., peer)| peer)
+        let peers = client.talking_peers(now).filter(|(peer, _)| !tried.contains(peer));
+        let free = peers.map(|(peer, silent)| (silent, load(&peer), self.last_asked.get(&peer).copied(), peer));
+        free.filter(|(_, load, ..)| *load < MAX_OPEN).min().map(|(.., peer)| peer)
     }
 
     pub(super) fn ask(
@@ -124,26 +126,33 @@ impl<P: Copy + Ord> Jobs<P> {
             return;
         }
         if self.errands.iter().filter(of_it).count() >= MAX_ERRANDS
-            && let Some(oldest) = self.errands.iter().position(|errand| errand.job == job && !errand.open)
+            && let Some(oldest) = self.errands.iter().position(|errand| errand.job == job && errand.open.is_none())
         {
             self.errands.remove(oldest);
         }
-        self.errands.push(Errand { job, question, tried: BTreeSet::new(), open: false });
+        self.errands.push(Errand { job, question, tried: BTreeSet::new(), open: None });
     }
 
     fn ask_errands(&mut self, asks: &mut Vec<Ask<P>>, client: &mut LightClient<P>, now: Now) {
+        let stall = client.limits().stall;
+        for errand in &mut self.errands {
+            if let Some((peer, _)) = errand.open.take_if(|(_, since)| now.elapsed > *since + stall) {
+                errand.tried.insert(peer);
+            }
+        }
         for place in 0..self.errands.len() {
-            let Some(errand) = self.errands.get(place).filter(|errand| !errand.open) else { continue };
+            let Some(errand) = self.errands.get(place).filter(|errand| errand.open.is_none()) else { continue };
             let Some(peer) = self.choose(client, &errand.tried, now) else { continue };
             let (job, question) = (errand.job, errand.question.clone());
             if let Some(errand) = self.errands.get_mut(place) {
-                errand.open = true;
+                errand.open = Some((peer, now.elapsed));
             }
             self.ask(asks, client, peer, Kind::Errand(job, question.clone()), question, now);
         }
         // Everybody was asked: the deal says it again.
-        let able = client.talking_peers(now);
-        let over = |e: &Errand<P>| !e.open && !able.is_empty() && able.iter().all(|peer| e.tried.contains(peer));
+        let able: Vec<P> = client.talking_peers(now).map(|(peer, _)| peer).collect();
+        let all = |tried: &BTreeSet<P>| !able.is_empty() && able.iter().all(|peer| tried.contains(peer));
+        let over = |errand: &Errand<P>| errand.open.is_none() && all(&errand.tried);
         self.errands.retain(|errand| !over(errand));
     }
 
@@ -153,8 +162,9 @@ impl<P: Copy + Ord> Jobs<P> {
             let deal = &job.record.deal;
             let lacks = deal.accept.is_none() || deal.testament.is_none();
             let known = job.offered || deal.accept.is_some();
-            let due = job.polled.is_none_or(|at| now.elapsed >= at + POLL);
-            if !(job.is_unpaid() && lacks && known && due && !job.polling && job.proving.is_none()) {
+            let pause = if job.polling { client.limits().stall } else { POLL };
+            let due = job.polled.is_none_or(|at| now.elapsed >= at + pause);
+            if !(job.is_unpaid() && lacks && known && due && job.proving.is_none()) {
                 continue;
             }
             let Some(peer) = self.choose(client, &BTreeSet::new(), now) else { continue };
@@ -168,14 +178,22 @@ impl<P: Copy + Ord> Jobs<P> {
 
     fn ask_coins(&mut self, asks: &mut Vec<Ask<P>>, client: &mut LightClient<P>, now: Now) {
         for id in self.live() {
-            let Some(job) = self.jobs.get(&id).filter(|job| now.elapsed >= job.prove_at) else { continue };
-            let Some(proving) = job.proving.as_ref().filter(|proving| !proving.open) else { continue };
+            let stall = client.limits().stall;
+            let Some(job) = self.jobs.get_mut(&id).filter(|job| now.elapsed >= job.prove_at) else { continue };
+            let Some(proving) = &mut job.proving else { continue };
+            if let Some((peer, _)) = proving.open.take_if(|(_, since)| now.elapsed > *since + stall) {
+                proving.tried.insert(peer);
+            }
+            let Some(proving) = self.jobs.get(&id).and_then(|job| job.proving.as_ref()) else { continue };
+            if proving.open.is_some() {
+                continue;
+            }
             let txid = proving.accept.body.stake_coin.txid;
             let peer = self.choose(client, &proving.tried, now);
             let Some(job) = self.jobs.get_mut(&id) else { continue };
             match (peer, &mut job.proving) {
                 (Some(peer), Some(Proving { open, .. })) => {
-                    *open = true;
+                    *open = Some((peer, now.elapsed));
                     let request = Question::Request(Box::new(Request::Light(LightRequest::Proof(txid))));
                     self.ask(asks, client, peer, Kind::Coin(id), request, now);
                 }
@@ -214,7 +232,7 @@ impl<P: Copy + Ord> Jobs<P> {
     }
 
     fn ask_market(&mut self, asks: &mut Vec<Ask<P>>, client: &mut LightClient<P>, now: Now) {
-        let able = client.talking_peers(now);
+        let able: Vec<P> = client.talking_peers(now).map(|(peer, _)| peer).collect();
         self.market.keep(|peer| client.trusts(peer), now);
         for peer in able {
             for topic in self.market.due(&peer, now) {

@@ -133,12 +133,13 @@ impl<P: Copy + Ord> Market<P> {
         roots.into_iter().take(MAX_WANTED).for_each(|root| self.want(root, now));
     }
 
-    /// Forgets what nobody is interested in, and peers that are gone.
+    /// Forgets what is old, and peers that are gone.
     pub(super) fn keep(&mut self, is_here: impl Fn(&P) -> bool, now: Now) {
         self.told.retain(|peer, _| is_here(peer));
         self.wanted.retain(|_, until| now.elapsed <= *until);
         for told in self.told.values_mut() {
-            told.offers.retain(|model, _| self.wanted.contains_key(model));
+            let fresh = |offers: &[StakedOffer]| offers.iter().any(|offer| is_fresh(&offer.offer.body, now.time));
+            told.offers.retain(|model, offers| self.wanted.contains_key(model) || fresh(offers));
             told.asked.retain(|topic, _| match topic {
                 Topic::Offers(model) => self.wanted.contains_key(model),
                 _ => true,

@@ -8,8 +8,7 @@
 //!   from the client's row: [`Jobs::asked`] says whose one is), and tells [`Jobs::on_answer`];
 //! - stores what [`Jobs::take_unsaved`] gives and then says [`Jobs::saved`]. *What a deal asks for waits until the deal
 //!   is stored*: a payment that is out and forgotten is money lost. Where storing fails nothing goes out, and the next
-//!   `take_unsaved` gives everything again. The client's own state may be stored in the same step or later, never only
-//!   before;
+//!   `take_unsaved` gives everything again. The client's own state may be stored before, after, or in the same step;
 //! - looks at [`Jobs::take_events`], checks the answers that [`JobEvent::Verify`] brings, and tells
 //!   [`Jobs::on_verified`].
 //!
@@ -67,7 +66,7 @@ use step::with_keys;
 
 /// How long after a failed check the answer is checked again.
 const VERIFY_PAUSE: Duration = Duration::from_secs(10);
-/// How long after a refusal a job's transaction is submitted again.
+/// How long after a refusal a job's transaction is put into the client's books again.
 const PUBLISH_PAUSE: Duration = Duration::from_secs(20);
 
 /// What happened.
@@ -194,8 +193,7 @@ impl<P: Copy + Ord> Jobs<P> {
                 }
             }
             Event::Submitted { txid, .. } => {
-                let paid = |job: &&mut Job<P>| job.record.deal.settlement_id() == Some(*txid);
-                for job in self.jobs.values_mut().filter(paid) {
+                for job in self.jobs.values_mut().filter(|job| job.published == Some(*txid)) {
                     job.record.note = None;
                     job.due = true;
                 }
@@ -204,7 +202,7 @@ impl<P: Copy + Ord> Jobs<P> {
                 self.jobs.values_mut().for_each(|job| job.due = true);
             }
             Event::Refused { txid, reason } => {
-                let ours = |job: &&mut Job<P>| job.record.deal.settlement_id() == Some(*txid);
+                let ours = |job: &&mut Job<P>| job.published == Some(*txid);
                 for job in self.jobs.values_mut().filter(|job| !job.record.deal.is_over()).filter(ours) {
                     job.record.note = Some(reason.to_string());
                     job.publish_at = now.elapsed + PUBLISH_PAUSE;

@@ -3,7 +3,7 @@
 use super::state::{JobState, StateEntry};
 use crate::deal::{ClientDeal, DealVerdict};
 use crate::encode::{Decode, DecodeError, Encode, Reader, put_bytes, put_vec};
-use crate::hash::Hash32;
+use crate::hash::{Hash32, Txid};
 use crate::job::{JobAccept, Signed};
 use crate::units::{Height, Timestamp};
 use alloc::boxed::Box;
@@ -78,7 +78,8 @@ pub(super) struct Proving<P> {
     pub(super) reporter: P,
     /// Who was asked for the proof.
     pub(super) tried: BTreeSet<P>,
-    pub(super) open: bool,
+    /// Who is asked, and since when.
+    pub(super) open: Option<(P, Duration)>,
 }
 
 /// A job under way or over.
@@ -107,7 +108,9 @@ pub(super) struct Job<P> {
     pub(super) refused_since: Option<Duration>,
     /// The answer could not be checked; it is checked again then.
     pub(super) verify_at: Option<Duration>,
-    /// No transaction of it is submitted before: the last was refused.
+    /// The transaction that was submitted last.
+    pub(super) published: Option<Txid>,
+    /// None is put into the client's books before: that one was refused.
     pub(super) publish_at: Duration,
 }
 
@@ -127,6 +130,7 @@ impl<P> Job<P> {
             refused: BTreeSet::new(),
             refused_since: None,
             verify_at: None,
+            published: None,
             publish_at: Duration::ZERO,
         }
     }

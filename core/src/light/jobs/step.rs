@@ -122,7 +122,7 @@ impl<P: Copy + Ord> Jobs<P> {
         let dead = matches!(deal.status(), JobStatus::Expired | JobStatus::Refunded);
         let settlement = if dead { deal.settlement_id() } else { None };
         job.proving = None;
-        self.errands.retain(|errand| errand.job != id || errand.open);
+        self.errands.retain(|errand| errand.job != id || errand.open.is_some());
         self.waiting.retain(|waiting| waiting.job != id);
         self.note(client, id, now);
         self.wait(id, Deed::Release(coins, settlement));
@@ -197,15 +197,16 @@ impl<P: Copy + Ord> Jobs<P> {
         }
     }
 
-    /// Gets a transaction of a job to those who mine: with the client's own, where it spends what is ours in the books.
+    /// Gets a transaction of a job to those who mine, and into the client's books.
     fn publish(&mut self, client: &mut LightClient<P>, id: JobId, tx: Transaction, now: Now) {
-        let Some(job) = self.jobs.get(&id) else { return };
-        // The client submits what is in its books until it is mined, or refused for good.
-        if now.elapsed < job.publish_at || client.ledger().is_taken(&tx.txid()).is_some() {
-            return;
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        let txid = tx.txid();
+        job.published = Some(txid);
+        if now.elapsed >= job.publish_at && client.ledger().is_taken(&txid).is_none() {
+            // What does not spend what is ours in the books has no place there.
+            let _ = client.submit(tx.clone(), now);
         }
-        if client.submit(tx.clone(), now).is_err() {
-            self.errand(id, Question::Submit(Payload::Transaction(Box::new(tx))));
-        }
+        // Two peers that refuse end it there. A deal says it as long as it counts, to each peer in turn.
+        self.errand(id, Question::Submit(Payload::Transaction(Box::new(tx))));
     }
 }

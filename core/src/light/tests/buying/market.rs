@@ -26,9 +26,9 @@ fn an_estimate_says_what_is_missing() {
     let poor = problem(&mut town, 50 * COIN).unwrap();
     let expected = JobProblem::Order(JobOrderError::Payment(PaymentError::TooLittleMoney {
         available: Amount(50 * COIN),
-        needed: Amount(50 * COIN + 128_000 + 2 * 998),
+        needed: Amount(50 * COIN + 128_000 + 2 * 997),
         amount: Amount(50 * COIN + 128_000),
-        fee: Amount(2 * 998),
+        fee: Amount(2 * 997),
     }));
     assert_eq!(poor, expected);
     for problem in [low, poor] {

@@ -266,8 +266,8 @@ impl Town {
             let mut asks = self.jobs.next(&mut self.world.light, now);
             self.save();
             asks.extend(self.jobs.next(&mut self.world.light, now));
-            self.hear();
-            if asks.is_empty() {
+            let verified = self.hear();
+            if asks.is_empty() && !verified {
                 break;
             }
             while !asks.is_empty() {
@@ -294,7 +294,9 @@ impl Town {
         self.disk.write(self.world.light.take_unsaved().unwrap());
     }
 
-    fn hear(&mut self) {
+    /// Checks answers. Whether there was one.
+    fn hear(&mut self) -> bool {
+        let before = self.verified;
         let now = self.world.now();
         for event in self.jobs.take_events() {
             if let (JobEvent::Verify(request), true) = (&event, self.checks) {
@@ -303,6 +305,7 @@ impl Town {
             }
             self.told.push(event);
         }
+        self.verified > before
     }
 
     /// The client stops and starts again from what was stored.
