@@ -66,7 +66,8 @@ fn open_wallet(config: &NodeConfig) -> anyhow::Result<Option<Mnemonic>> {
     Ok(Some(file.open(config.network, &password)?))
 }
 
-async fn asked_to_stop() {
+/// Waits for Ctrl-C or SIGTERM.
+pub async fn asked_to_stop() {
     let terminated = async {
         match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
             Ok(mut signal) => drop(signal.recv().await),
