@@ -35,8 +35,7 @@ pub async fn fund(miner: &NodeProcess, payees: &[&NodeProcess], parts: usize, co
     for node in payees {
         let to: AddressView = node.get("/v1/wallet/address").await?;
         for _ in 0..parts {
-            let request =
-                SendRequest { address: to.address.clone(), amount_units: coins * COIN, fee_rate_units: None };
+            let request = SendRequest { address: to.address.clone(), amount_units: coins * COIN, fee_rate_units: None };
             let _: SendResponse = miner.post("/v1/wallet/send", &request).await?;
         }
     }

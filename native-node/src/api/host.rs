@@ -68,7 +68,8 @@ mod tests {
         for yes in ["127.0.0.1", "127.0.0.1:27461", "localhost:1", "LOCALHOST", "[::1]:5", "127.9.9.9:1"] {
             assert!(Host::parse(yes).unwrap().is_loopback(), "{yes}");
         }
-        for no in ["example.com", "127.0.0.1.example.com:80", "10.0.0.1:5", "[fe80::1]:5", "localhost.example", "0.0.0.0"]
+        for no in
+            ["example.com", "127.0.0.1.example.com:80", "10.0.0.1:5", "[fe80::1]:5", "localhost.example", "0.0.0.0"]
         {
             assert!(!Host::parse(no).unwrap().is_loopback(), "{no}");
         }

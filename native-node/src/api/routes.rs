@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 const MAX_BODY: usize = 2 * 1024 * 1024;
 
 /// Reads a request's JSON.
-pub(super) fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
+pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     serde_json::from_slice(body)
         .map_err(|e| ApiError::bad_request(format!("the request's JSON is not as expected: {e}")))
 }
@@ -25,10 +25,7 @@ pub(super) fn router<N: NodeApi>(node: N, token: Token) -> Router {
         .route("/stop", post(|State(n): Node<N>| async move { n.stop().await.map(Json) }))
         .route("/peers", get(|State(n): Node<N>| async move { n.peers().await.map(Json) }))
         .route("/peers/book", get(|State(n): Node<N>| async move { n.book().await.map(Json) }))
-        .route(
-            "/peers/ban",
-            post(|State(n): Node<N>, body: Bytes| async move { n.ban(parse(&body)?).await.map(Json) }),
-        )
+        .route("/peers/ban", post(|State(n): Node<N>, body: Bytes| async move { n.ban(parse(&body)?).await.map(Json) }))
         .route(
             "/peers/unban",
             post(|State(n): Node<N>, body: Bytes| async move { n.unban(parse(&body)?).await.map(Json) }),
@@ -55,10 +52,7 @@ pub(super) fn router<N: NodeApi>(node: N, token: Token) -> Router {
             get(|State(n): Node<N>| async move { n.jobs().await.map(Json) })
                 .post(|State(n): Node<N>, body: Bytes| async move { n.submit(parse(&body)?).await.map(Json) }),
         )
-        .route(
-            "/jobs/{id}",
-            get(|State(n): Node<N>, Path(id): Path<String>| async move { n.job(id).await.map(Json) }),
-        )
+        .route("/jobs/{id}", get(|State(n): Node<N>, Path(id): Path<String>| async move { n.job(id).await.map(Json) }))
         .route(
             "/dev/cheat",
             post(|State(n): Node<N>, body: Bytes| async move { n.cheat(parse(&body)?).await.map(Json) }),

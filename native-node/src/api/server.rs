@@ -131,7 +131,7 @@ impl ApiServer {
             .map_err(|e| ApiStartError::AddressFile { file: address_file.into(), reason: e.to_string() })?;
         let has_page = !page.files.is_empty();
         let site = Site::new(node, page.files, page.faucet);
-        let beside = page::router(site.clone(), Names::Loopback).nest("/v1", api);
+        let beside = page::router(site.clone(), Names::Loopback).nest_service("/v1", api);
         let api = Port::serve(listener, address, beside);
         info!(%address, "API ready");
         let page = public.map(|(listener, address)| {
@@ -144,7 +144,9 @@ impl ApiServer {
         if let Some(Port { address, .. }) = &page {
             info!("the page for others is at http://{address}/");
             if !address.ip().is_loopback() {
-                warn!("browsers give a page from another machine storage, workers and WebGPU over https alone: put a proxy with a certificate before --page {address}");
+                warn!(
+                    "browsers give a page from another machine storage, workers and WebGPU over https alone: put a proxy with a certificate before --page {address}"
+                );
             }
         }
         Ok(ApiServer { api, page, files: [token_file.into(), address_file.into()] })

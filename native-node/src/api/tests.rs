@@ -262,9 +262,12 @@ async fn the_api_is_for_this_machine_and_says_when_its_port_is_taken() {
     let api = running().await;
     let files = (api.dir.path().join("other.token"), api.dir.path().join("other.address"));
     let everybody = SocketAddr::from(([0, 0, 0, 0], 0));
-    let error = ApiServer::start(everybody, &files.0, &files.1, PageOptions::default(), Small::default()).await.unwrap_err();
+    let error =
+        ApiServer::start(everybody, &files.0, &files.1, PageOptions::default(), Small::default()).await.unwrap_err();
     assert!(matches!(error, ApiStartError::NotLoopback { .. }), "{error}");
-    let error = ApiServer::start(api.server.address(), &files.0, &files.1, PageOptions::default(), Small::default()).await.unwrap_err();
+    let error = ApiServer::start(api.server.address(), &files.0, &files.1, PageOptions::default(), Small::default())
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains("--api") && matches!(error, ApiStartError::PortInUse { .. }), "{error}");
     assert!(!files.0.exists(), "a server that does not start leaves no token");
 

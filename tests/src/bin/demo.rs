@@ -77,10 +77,18 @@ async fn announce(network: &PageNetwork, cheat: bool) -> Result<()> {
     let status: Status = network.front.get("/v1/status").await?;
     let balance: WalletBalance = network.front.get("/v1/wallet/balance").await?;
     println!("\n  Open {page} in a browser on this machine.\n");
-    println!("  The page makes a wallet; Receive gives it coins of this network (the faucet holds {});", Amount(balance.confirmed_units));
-    println!("  then write a prompt for {}. Block {} is mined, one comes every two seconds.", network.model, status.height);
+    println!(
+        "  The page makes a wallet; Receive gives it coins of this network (the faucet holds {});",
+        Amount(balance.confirmed_units)
+    );
+    println!(
+        "  then write a prompt for {}. Block {} is mined, one comes every two seconds.",
+        network.model, status.height
+    );
     if cheat {
-        println!("  Of two compute nodes one alters a token of each answer: the page shows which, and what should stand there.");
+        println!(
+            "  Of two compute nodes one alters a token of each answer: the page shows which, and what should stand there."
+        );
     }
     println!("  Ctrl-C ends the demo, its chain and all that it is worth.\n");
     Ok(())

@@ -10,7 +10,8 @@ pub fn embedded() -> PageFiles {
     struct Folder;
 
     // Named here too, because the compiler sees what `env!` reads, and builds again when it changes.
-    const _: &str = env!("CAMELID_PAGE", "CAMELID_PAGE must name the folder of the built page: `make www` says where it is");
+    const _: &str =
+        env!("CAMELID_PAGE", "CAMELID_PAGE must name the folder of the built page: `make www` says where it is");
     let file = |name: std::borrow::Cow<'static, str>| Folder::get(&name).map(|file| (name.into_owned(), file.data));
     PageFiles::new(Folder::iter().filter_map(file))
 }

@@ -4,7 +4,8 @@ use crate::api::routes::parse;
 use crate::api::types::{FaucetPaid, FaucetRequest, SendRequest};
 use crate::api::{ApiError, NodeApi};
 use axum::http::StatusCode;
-use camelid_core::keys::{Address, KeyHash};
+use camelid_core::hash::KeyHash;
+use camelid_core::keys::Address;
 use camelid_core::units::{Amount, COIN, Network};
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -30,7 +31,9 @@ impl Lately {
         let left = |paid: Instant| (EVERY - now.saturating_duration_since(paid)).as_secs() + 1;
         if let Some((paid, _)) = self.0.iter().find(|(_, one)| *one == who) {
             let left = left(*paid);
-            return Err(ApiError::too_many(format!("this address was paid less than a minute ago: ask again in {left} s")));
+            return Err(ApiError::too_many(format!(
+                "this address was paid less than a minute ago: ask again in {left} s"
+            )));
         }
         if let (AT_MOST.., Some((paid, _))) = (self.0.len(), self.0.front()) {
             let left = left(*paid);

@@ -23,7 +23,9 @@ pub struct PageFiles(BTreeMap<String, Arc<File>>);
 impl PageFiles {
     /// Takes files with their paths.
     pub fn new(files: impl IntoIterator<Item = (String, Cow<'static, [u8]>)>) -> Self {
-        PageFiles(files.into_iter().map(|(path, content)| (path.clone(), Arc::new(File::new(&path, content)))).collect())
+        PageFiles(
+            files.into_iter().map(|(path, content)| (path.clone(), Arc::new(File::new(&path, content)))).collect(),
+        )
     }
 
     /// Whether there is no page.
@@ -101,11 +103,8 @@ impl File {
 
     /// The answer to who asks for it with these headers.
     pub(super) async fn answer(self: &Arc<Self>, headers: &HeaderMap) -> Result<Response, ApiError> {
-        let common = [
-            (header::ETAG, self.tag.as_str()),
-            (header::CACHE_CONTROL, self.cache),
-            (header::VARY, "accept-encoding"),
-        ];
+        let common =
+            [(header::ETAG, self.tag.as_str()), (header::CACHE_CONTROL, self.cache), (header::VARY, "accept-encoding")];
         if list(headers, header::IF_NONE_MATCH.as_str()).any(|tag| tag == "*" || weak(tag) == weak(&self.tag)) {
             return Ok((StatusCode::NOT_MODIFIED, common).into_response());
         }
@@ -113,7 +112,8 @@ impl File {
         if self.kind.text && list(headers, header::ACCEPT_ENCODING.as_str()).any(takes_gzip) {
             let file = self.clone();
             // The largest take a second, once.
-            let made = tokio::task::spawn_blocking(move || file.compressed.get_or_init(|| compress(&file.content)).clone());
+            let made =
+                tokio::task::spawn_blocking(move || file.compressed.get_or_init(|| compress(&file.content)).clone());
             if let Some(bytes) = made.await.map_err(|e| ApiError::internal(e.to_string()))? {
                 return Ok((common, kind, [(header::CONTENT_ENCODING, "gzip")], bytes).into_response());
             }
@@ -156,7 +156,9 @@ mod tests {
         for yes in ["assets/index-Bc3dE9_x.js", "assets/a-b-12345678.wasm", "assets/deep/x--abcdef-.css"] {
             assert!(is_hashed(yes), "{yes}");
         }
-        for no in ["index.html", "index-Bc3dE9_x.js", "assets/index.js", "assets/i-short.js", "assets/-é234567.js", "assets/"] {
+        for no in
+            ["index.html", "index-Bc3dE9_x.js", "assets/index.js", "assets/i-short.js", "assets/-é234567.js", "assets/"]
+        {
             assert!(!is_hashed(no), "{no}");
         }
     }

@@ -111,9 +111,9 @@ pub(super) fn router<N: NodeApi>(site: Arc<Site<N>>, names: Names) -> Router {
 /// Refuses callers by another name and requests that do not end; puts on every answer what browsers must not do with it.
 async fn guard(State(names): State<Arc<Names>>, request: Request, next: Next) -> Response {
     let mut response = match names.check(Host::of(request.headers()).as_ref()) {
-        Ok(()) => tokio::time::timeout(PATIENCE, next.run(request))
-            .await
-            .unwrap_or_else(|_| ApiError::bad_request("the request did not come to its end in 30 seconds").into_response()),
+        Ok(()) => tokio::time::timeout(PATIENCE, next.run(request)).await.unwrap_or_else(|_| {
+            ApiError::bad_request("the request did not come to its end in 30 seconds").into_response()
+        }),
         Err(error) => error.into_response(),
     };
     for (name, value) in [
@@ -145,7 +145,10 @@ async fn file<N: NodeApi>(
     }
 }
 
-async fn page_json<N: NodeApi>(State(site): State<Arc<Site<N>>>, headers: HeaderMap) -> Result<Json<PageView>, ApiError> {
+async fn page_json<N: NodeApi>(
+    State(site): State<Arc<Site<N>>>,
+    headers: HeaderMap,
+) -> Result<Json<PageView>, ApiError> {
     let status = site.node.status().await?;
     let host = Host::of(&headers).unwrap_or(Host::Localhost);
     let listen: Vec<Multiaddr> = status.listen.iter().filter_map(|address| address.parse().ok()).collect();

@@ -25,7 +25,8 @@ fn of_transport(listen: &[Multiaddr], host: &Host, transport: TransportKind) -> 
         named.dedup();
         return named;
     }
-    let near: Vec<_> = all.filter_map(|address| Some((nearness(socket_address(address)?.ip(), host)?, address))).collect();
+    let near: Vec<_> =
+        all.filter_map(|address| Some((nearness(socket_address(address)?.ip(), host)?, address))).collect();
     let best = near.iter().map(|(near, _)| *near).max();
     near.into_iter().filter(|(near, _)| Some(*near) == best).map(|(_, address)| address.clone()).collect()
 }
@@ -75,10 +76,7 @@ mod tests {
             "/ip4/127.0.0.1/udp/2/webrtc-directHASH",
             "/ip4/10.0.0.5/udp/2/webrtc-directHASH",
         ];
-        assert_eq!(
-            seeds(&all, "127.0.0.1:80"),
-            ["/ip4/127.0.0.1/udp/2/webrtc-directHASH", "/ip4/127.0.0.1/tcp/2/ws"]
-        );
+        assert_eq!(seeds(&all, "127.0.0.1:80"), ["/ip4/127.0.0.1/udp/2/webrtc-directHASH", "/ip4/127.0.0.1/tcp/2/ws"]);
         let local = ["/ip4/127.0.0.1/udp/2/webrtc-directHASH", "/ip4/127.0.0.1/tcp/2/ws", "/ip6/::1/tcp/3/ws"];
         assert_eq!(seeds(&all, "localhost:80"), local);
         assert_eq!(seeds(&all, "10.0.0.5"), ["/ip4/10.0.0.5/udp/2/webrtc-directHASH", "/ip4/10.0.0.5/tcp/2/ws"]);

@@ -193,7 +193,8 @@ async fn who_calls_by_a_strange_name_gets_nothing() {
             assert_eq!(status, 403, "{request} of {host}");
             line(&body);
         }
-        for (host, expected) in [("rebound.example.com", 403), ("0.0.0.0:80", 403), ("camelid.example:80", 200), ("10.0.0.5", 200)]
+        for (host, expected) in
+            [("rebound.example.com", 403), ("0.0.0.0:80", 403), ("camelid.example:80", 200), ("10.0.0.5", 200)]
         {
             let (status, _, body) = exchange(public, request, &[format!("host: {host}")], "").await;
             let expected = if expected == 200 && request.starts_with("POST") { 400 } else { expected };
