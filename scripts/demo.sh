@@ -1,6 +1,6 @@
 #!/bin/sh
-# The demo with the page: builds what it needs, saying beforehand for how long, then runs until Ctrl-C. MODEL, if given, is
-# what `camelid model import` takes; else the program's own. CHEAT=1 adds a compute node that cheats.
+# The demo with the page: builds what it needs, saying beforehand for how long, then runs until Ctrl-C. MODEL, if given,
+# is what `camelid model import` takes; else the program's own. CHEAT=1 adds a compute node that cheats.
 . "$(dirname "$0")/env.sh"
 [ -z "${MODEL:-}" ] || [ -e "$MODEL" ] || die "no model at $MODEL: make demo MODEL=path, or make demo"
 case "${CHEAT:-0}" in
@@ -9,7 +9,7 @@ case "${CHEAT:-0}" in
 *) die "CHEAT is $CHEAT: expected 1, or nothing" ;;
 esac
 
-# Minutes that one core works for what was never built here, as measured; beyond eight cores little is gained.
+# Roughly the minutes that one core works for what was never built here; beyond eight cores little is gained.
 cores=$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 [ "$cores" -le 8 ] || cores=8
 work=0

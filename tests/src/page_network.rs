@@ -9,7 +9,7 @@ use camelid_core::message::{ClientRequest, ClientResponse, OfferQuery, Request, 
 use camelid_core::units::Amount;
 use camelid_node::api::types::{ModelView, Status};
 use camelid_node::models::DEFAULT_MODEL;
-use camelid_node::network::PeerId;
+use camelid_node::network::{PeerId, TransportKind};
 use std::path::Path;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -58,7 +58,7 @@ impl PageNetwork {
         bring(&front)?;
         front.spawn()?;
         front.ready().await?;
-        let hub = front.address().await?;
+        let hub = front.address_over(TransportKind::Tcp).await?;
         let mut computes = Vec::new();
         for (n, cheat) in cheats.iter().enumerate() {
             let args = [&LISTEN[..], &["--peer", &hub, "--compute", served]].concat();
@@ -97,7 +97,8 @@ impl PageNetwork {
     /// Waits until the node in front tells a light client of every compute node's offer: then it can take a prompt.
     pub async fn offered(&self) -> Result<()> {
         let front: PeerId = self.front.get::<Status>("/v1/status").await?.peer_id.parse()?;
-        let client = TestPeer::connect(&self.front.address().await?, new_chain()?, Box::new(honest)).await?;
+        let hub = self.front.address_over(TransportKind::Tcp).await?;
+        let client = TestPeer::connect(&hub, new_chain()?, Box::new(honest)).await?;
         let query = OfferQuery { model: self.root, least_stake: Amount::ZERO };
         let question = Request::Client(ClientRequest::Offers(query)).to_bytes();
         together::until("every compute node's offer", &self.nodes(), async || {

@@ -5,6 +5,7 @@ use camelid_core::units::Network;
 use camelid_node::api::types::Status;
 use camelid_node::cli::ApiClient;
 use camelid_node::data_dir::DataDir;
+use camelid_node::network::TransportKind;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::ffi::OsStr;
@@ -132,6 +133,13 @@ impl NodeProcess {
     pub async fn address(&self) -> Result<String> {
         let status: Status = self.get("/v1/status").await?;
         status.listen.first().cloned().with_context(|| format!("{} listens nowhere", self.name))
+    }
+
+    /// Where its peers find it over one of the transports that it listens on.
+    pub async fn address_over(&self, kind: TransportKind) -> Result<String> {
+        let status: Status = self.get("/v1/status").await?;
+        let over = |address: &String| address.parse().is_ok_and(|address| TransportKind::of(&address) == Some(kind));
+        status.listen.into_iter().find(over).with_context(|| format!("{} does not listen on {kind:?}", self.name))
     }
 
     /// Where browsers find its page.

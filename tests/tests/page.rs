@@ -1,5 +1,5 @@
-//! What a node does for the page, by a real process: it says where to dial it, its faucet pays, and a cheat behind it is
-//! found out.
+//! What a node does for the page, by a real process: it says where to dial it, its faucet pays, and a cheat behind it
+//! is found out.
 
 use anyhow::{Context, Result, ensure};
 use camelid_core::encode::{Decode, Encode};
@@ -37,8 +37,8 @@ async fn the_page_finds_its_node_gets_coins_and_finds_a_cheat_out() -> Result<()
         dial(seed, kind, front).await?;
     }
 
-    let mut client =
-        NodeProcess::new("client", network.dir(), &["--listen", "127.0.0.1:0", "--peer", &front.address().await?]);
+    let hub = front.address_over(TransportKind::Tcp).await?;
+    let mut client = NodeProcess::new("client", network.dir(), &["--listen", "127.0.0.1:0", "--peer", &hub]);
     client.make_wallet()?;
     client.spawn()?;
     client.ready().await?;

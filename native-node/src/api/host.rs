@@ -3,8 +3,8 @@
 use axum::http::{HeaderMap, header};
 use std::net::IpAddr;
 
-/// The host of a request: what the caller took this server for. A browser sends what stands in its address line, so a name
-/// that somebody else owns and points at this machine (DNS rebinding) shows here.
+/// The host of a request: what the caller took this server for. A browser sends what stands in its address line, so a
+/// name that somebody else owns and points at this machine (DNS rebinding) shows here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Host {
     /// An address.

@@ -13,20 +13,18 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Sleep, sleep};
 
-/// Connections at once: a file descriptor each, of which the node's network needs some too.
-const MOST: usize = 256;
-/// A connection is closed after this time when it waits for its next request, or for the rest of one.
-const LONGEST: Duration = Duration::from_secs(600);
-
 /// Accepts no more connections than it has room for; the others wait.
 pub(super) struct Limited {
     listener: TcpListener,
     room: Arc<Semaphore>,
+    longest: Duration,
 }
 
 impl Limited {
-    pub(super) fn new(listener: TcpListener) -> Self {
-        Limited { listener, room: Arc::new(Semaphore::new(MOST)) }
+    /// At most so many connections at once. Each ends after `longest`, as soon as it waits for its next request or for
+    /// the rest of one.
+    pub(super) fn new(listener: TcpListener, most: usize, longest: Duration) -> Self {
+        Limited { listener, room: Arc::new(Semaphore::new(most)), longest }
     }
 }
 
@@ -38,7 +36,7 @@ impl Listener for Limited {
         // The semaphore is never closed.
         let room = self.room.clone().acquire_owned().await.ok();
         let (stream, address) = Listener::accept(&mut self.listener).await;
-        (Connection { stream, end: Box::pin(sleep(LONGEST)), _room: room }, address)
+        (Connection { stream, end: Box::pin(sleep(self.longest)), _room: room }, address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -73,5 +71,26 @@ impl AsyncWrite for Connection {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::pin::pin;
+    use tokio::io::AsyncReadExt;
+
+    #[tokio::test]
+    async fn who_says_nothing_makes_room_in_time() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut limited = Limited::new(listener, 1, Duration::from_millis(50));
+        let _clients = (TcpStream::connect(address).await.unwrap(), TcpStream::connect(address).await.unwrap());
+        let (mut first, _) = limited.accept().await;
+        let mut second = pin!(limited.accept());
+        assert!(futures::poll!(second.as_mut()).is_pending(), "there is room for one");
+        assert_eq!(first.read(&mut [0]).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        drop(first);
+        second.await;
     }
 }

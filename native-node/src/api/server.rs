@@ -1,4 +1,5 @@
-//! The servers: the API with its token and the page on a loopback port, the page alone on another if wanted; and their end.
+//! The servers: the API with its token and the page on a loopback port, the page alone on another if wanted; and their
+//! end.
 
 use super::limited::Limited;
 use super::page::{Names, PageOptions, Site};
@@ -14,6 +15,10 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
+/// Connections of the page's own port at once: a file descriptor each, of which the node's network needs some too.
+const MOST_CONNECTIONS: usize = 256;
+/// How long one of them may wait for its next request.
+const LONGEST_CONNECTION: Duration = Duration::from_secs(600);
 /// Calls under way may take so long to end when the server stops.
 const END_WITHIN: Duration = Duration::from_secs(3);
 
@@ -29,7 +34,7 @@ pub enum ApiStartError {
     },
     /// Another program has the port.
     #[error(
-        "cannot open the {what} on {address}: the port is in use; stop the program that has it, or choose another with --{what}"
+        "cannot open the {what} on {address}: the port is in use; stop who has it, or choose another with --{what}"
     )]
     PortInUse {
         /// `api` or `page`, as the option is called.
@@ -136,7 +141,7 @@ impl ApiServer {
         info!(%address, "API ready");
         let page = public.map(|(listener, address)| {
             let router = page::router(site, Names::Public(page.hosts));
-            Port::serve(Limited::new(listener), address, router)
+            Port::serve(Limited::new(listener, MOST_CONNECTIONS, LONGEST_CONNECTION), address, router)
         });
         if has_page {
             info!("the page is at http://{address}/");
@@ -145,7 +150,8 @@ impl ApiServer {
             info!("the page for others is at http://{address}/");
             if !address.ip().is_loopback() {
                 warn!(
-                    "browsers give a page from another machine storage, workers and WebGPU over https alone: put a proxy with a certificate before --page {address}"
+                    "browsers give a page from another machine storage, workers and WebGPU over https alone: put a \
+                     proxy with a certificate before {address}"
                 );
             }
         }

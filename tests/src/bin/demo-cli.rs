@@ -1,5 +1,5 @@
-//! `make demo-cli`: a prompt, paid for, answered and checked, on a chain that three processes on this machine mine; then
-//! what happens when one of them cheats or falls silent.
+//! `make demo-cli`: a prompt, paid for, answered and checked, on a chain that three processes on this machine mine;
+//! then what happens when one of them cheats or falls silent.
 
 use anyhow::{Context, Result, ensure};
 use camelid_core::units::{Amount, COIN};

@@ -86,9 +86,7 @@ async fn announce(network: &PageNetwork, cheat: bool) -> Result<()> {
         network.model, status.height
     );
     if cheat {
-        println!(
-            "  Of two compute nodes one alters a token of each answer: the page shows which, and what should stand there."
-        );
+        println!("  Of two compute nodes one alters a token of each answer: the page shows which, and what is right.");
     }
     println!("  Ctrl-C ends the demo, its chain and all that it is worth.\n");
     Ok(())

@@ -15,8 +15,8 @@ use std::sync::{Arc, OnceLock};
 /// Letters and digits of the content's hash in a name, which the page's build puts there.
 const NAME_HASH: usize = 8;
 
-/// The page's files by their paths, such as `assets/index-Bc3dE9_x.js`. There is no folder behind them: what is no path of
-/// these is nothing.
+/// The page's files by their paths, such as `assets/index-Bc3dE9_x.js`. There is no folder behind them: what is no path
+/// of these is nothing.
 #[derive(Debug, Default)]
 pub struct PageFiles(BTreeMap<String, Arc<File>>);
 

@@ -1,8 +1,8 @@
 //! The page beside the API: its files, what it has to know to begin (`page.json`), and a faucet on network `dev`.
 //!
-//! Nobody needs a token here, so what may ask is decided by name: a server on loopback answers to loopback names alone, one
-//! on another address to IP addresses and to the names that it was told. A name that somebody else points at this machine
-//! (DNS rebinding) is neither.
+//! Nobody needs a token here, so what may ask is decided by name: a server on loopback answers to loopback names alone,
+//! one on another address to IP addresses and to the names that it was told. A name that somebody else points at this
+//! machine (DNS rebinding) is neither.
 
 mod embedded;
 mod faucet;
@@ -33,16 +33,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// What the page may load and where it may connect: as in its own index.html, and nobody may frame it.
-const SECURITY_POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self'; \
-    connect-src 'self' ws: wss:; worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; \
+const SECURITY_POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; \
+    img-src 'self'; connect-src 'self' ws: wss:; worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; \
     frame-ancestors 'none'";
 /// Bytes of the longest request: an address in JSON.
 const MAX_BODY: usize = 1024;
 /// A request must have come in this time.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// What to do where the page is not in the program.
-const NO_PAGE: &str = "This camelid was built without the page: `make demo` builds and serves it; by hand, `make www`, then \
-    CAMELID_PAGE=the folder that it names, and cargo build -p camelid-node --features page\n";
+const NO_PAGE: &str = "This camelid was built without the page: `make demo` builds and serves it; by hand, `make www`, \
+    then CAMELID_PAGE=the folder that it names, and cargo build -p camelid-node --features page\n";
 
 /// What is served beside the API.
 #[derive(Debug, Default)]
@@ -71,7 +71,7 @@ impl Names {
         match (self, host) {
             (Names::Loopback, Some(host)) if host.is_loopback() => Ok(()),
             (Names::Loopback, _) => Err(ApiError::forbidden(
-                "here the page is for this machine: open it by a loopback address, such as 127.0.0.1; --page serves others",
+                "here the page is for this machine: open it by a loopback address (127.0.0.1); --page serves others",
             )),
             (Names::Public(_), Some(Host::Localhost)) => Ok(()),
             (Names::Public(_), Some(Host::Ip(ip))) if !ip.is_unspecified() => Ok(()),
@@ -108,7 +108,8 @@ pub(super) fn router<N: NodeApi>(site: Arc<Site<N>>, names: Names) -> Router {
         .with_state(site)
 }
 
-/// Refuses callers by another name and requests that do not end; puts on every answer what browsers must not do with it.
+/// Refuses callers by another name and requests that do not end; puts on every answer what browsers must not do with
+/// it.
 async fn guard(State(names): State<Arc<Names>>, request: Request, next: Next) -> Response {
     let mut response = match names.check(Host::of(request.headers()).as_ref()) {
         Ok(()) => tokio::time::timeout(PATIENCE, next.run(request)).await.unwrap_or_else(|_| {

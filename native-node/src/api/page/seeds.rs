@@ -10,8 +10,8 @@ const TRANSPORTS: [TransportKind; 3] =
     [TransportKind::WebRtc, TransportKind::SecureWebSocket, TransportKind::WebSocket];
 
 /// Of the addresses on which a node listens, those that a browser can dial which opened the page at `host`. For each
-/// transport: the very address of the page where the node listens there, else all that lie in the same place, this machine
-/// or the network. The node's own machine reaches the network's addresses too, where there are no others.
+/// transport: the very address of the page where the node listens there, else all that lie in the same place, this
+/// machine or the network. The node's own machine reaches the network's addresses too, where there are no others.
 pub(super) fn for_browser(listen: &[Multiaddr], host: &Host) -> Vec<Multiaddr> {
     TRANSPORTS.into_iter().flat_map(|transport| of_transport(listen, host, transport)).collect()
 }
