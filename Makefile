@@ -2,7 +2,7 @@
 # Build results go to ~/.cache/camelid/target, outside the checkout; CARGO_TARGET_DIR names another place.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test soak test-bits test-gpu test-models test-tokenizers test-browser bench-wasm wasm www lint no-std bench-chain bench-engine bench-plots train fuzz
+.PHONY: help setup build demo demo-cli test soak test-bits test-gpu test-models test-tokenizers test-browser bench-wasm wasm www lint no-std bench-chain bench-engine bench-plots train fuzz
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
@@ -13,8 +13,11 @@ setup: ## Check the tools; install what is missing and say so
 build: setup ## Build the node, `camelid`
 	@sh scripts/build.sh
 
-demo: setup ## A prompt paid for, answered and checked between three processes; MODEL=path for another model
-	@MODEL="$(MODEL)" sh scripts/demo.sh
+demo: setup ## A network on this machine with the page to open in a browser: MODEL=path, CHEAT=1 for a node that cheats
+	@MODEL="$(MODEL)" CHEAT="$(CHEAT)" sh scripts/demo.sh
+
+demo-cli: setup ## A prompt paid for, answered and checked between three processes, told in the terminal: MODEL=path
+	@MODEL="$(MODEL)" sh scripts/demo-cli.sh
 
 test: setup ## Format, lints, unit, property and end-to-end tests, and the no_std check
 	@sh scripts/test.sh

@@ -1,7 +1,31 @@
 #!/bin/sh
-# The terminal story; builds what it needs. MODEL, if given, is what `camelid model import` takes; else the program's own.
+# The demo with the page: builds what it needs, saying beforehand for how long, then runs until Ctrl-C. MODEL, if given,
+# is what `camelid model import` takes; else the program's own. CHEAT=1 adds a compute node that cheats.
 . "$(dirname "$0")/env.sh"
 [ -z "${MODEL:-}" ] || [ -e "$MODEL" ] || die "no model at $MODEL: make demo MODEL=path, or make demo"
-say "building the demo"
-cargo build --locked -p camelid-node -p camelid-tests --bins
-exec "$CARGO_TARGET_DIR/debug/demo" ${MODEL:+"$MODEL"}
+case "${CHEAT:-0}" in
+0) cheat= ;;
+1) cheat=--cheat ;;
+*) die "CHEAT is $CHEAT: expected 1, or nothing" ;;
+esac
+
+# Roughly the minutes that one core works for what was never built here; beyond eight cores little is gained.
+cores=$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+[ "$cores" -le 8 ] || cores=8
+work=0
+if [ ! -e "$CARGO_TARGET_DIR/web/worker/complete" ] || [ ! -e "$CARGO_TARGET_DIR/web/light/complete" ]; then
+    work=$((work + 14))
+fi
+[ -e "$CARGO_TARGET_DIR/debug/demo" ] || work=$((work + 18))
+if [ "$work" = 0 ]; then
+    say "all was built before: what changed since is built again, in a minute or two; nothing changed: seconds"
+else
+    say "building the WASM modules, the page and the node first: about $((work / cores + 1)) minutes here, once"
+fi
+
+sh scripts/wasm.sh
+sh scripts/www.sh
+say "building the node with the page in it"
+CAMELID_PAGE="$CARGO_TARGET_DIR/web/www" \
+    cargo build --locked -p camelid-node -p camelid-tests --bins --features camelid-node/page
+exec "$CARGO_TARGET_DIR/debug/demo" ${cheat:+"$cheat"} ${MODEL:+"$MODEL"}

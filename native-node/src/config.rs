@@ -11,7 +11,11 @@
 //! tls_trust = ["our-ca.pem"]          # certificates to trust beside the public ones, dialling /tls/ws
 //! max_peers = 64
 //! checkpoints = ["1000:00ab..."]      # heights with block hashes: headers of others are refused there
-//! api = "127.0.0.1:27461"             # loopback only
+//! api = "127.0.0.1:27461"             # loopback only; the page is there too
+//! page = "0.0.0.0:27463"              # the page alone, for other machines; browsers want https: put a proxy before it
+//! page_hosts = ["camelid.example"]    # the names of the page there
+//! faucet = true                       # network dev: visitors of the page get coins from the wallet
+//! faucet_amount = "20"                # so many at once
 //! mine = true
 //! mine_to = "7yoG..."                 # the wallet's own address when absent
 //! mining_threads = 0                  # 0: all cores
@@ -116,6 +120,12 @@ pub struct NodeConfig {
     pub checkpoints: Checkpoints,
     /// Where the API listens.
     pub api: SocketAddr,
+    /// Where the page alone is served, for other machines.
+    pub page: Option<SocketAddr>,
+    /// The names of the page there, in small letters.
+    pub page_hosts: Vec<String>,
+    /// What a visitor of the page gets from the wallet, on network `dev`; nothing when `None`.
+    pub faucet: Option<Amount>,
     /// Whether to mine.
     pub mine: bool,
     /// Who gets the mined coins; the wallet when `None`.
@@ -157,6 +167,12 @@ pub struct Overrides {
     pub outbound: Option<usize>,
     /// Where the API listens.
     pub api: Option<SocketAddr>,
+    /// Where the page alone is served.
+    pub page: Option<SocketAddr>,
+    /// Whether visitors of the page get coins.
+    pub faucet: bool,
+    /// How many.
+    pub faucet_amount: Option<Amount>,
     /// Whether to mine.
     pub mine: bool,
     /// Who gets the mined coins.
@@ -240,6 +256,11 @@ struct File {
     #[serde(default)]
     checkpoints: Vec<String>,
     api: Option<String>,
+    page: Option<String>,
+    #[serde(default)]
+    page_hosts: Vec<String>,
+    faucet: Option<bool>,
+    faucet_amount: Option<String>,
     mine: Option<bool>,
     mine_to: Option<String>,
     mining_threads: Option<usize>,
@@ -255,6 +276,8 @@ struct File {
 
 /// A thousandth of a coin for 1,000 tokens: until there is a market, little, and over a move's fee.
 const USUAL_PRICE: Amount = Amount(100_000);
+/// What a faucet gives: some twenty short answers.
+const USUAL_FAUCET: Amount = Amount::from_coins(20);
 /// The most peers that a node looks for: each takes a place that others could have.
 const MOST_OUTBOUND: usize = 64;
 /// What a node risks by default on settlements that are not buried.
@@ -265,6 +288,22 @@ fn coins(key: &'static str, text: Option<String>, usual: Amount) -> Result<Amoun
     let Some(text) = text else { return Ok(usual) };
     let reason = format!("`{text}` is no amount: expected coins, such as \"0.001\"");
     Amount::parse_coins(&text).ok_or(ConfigError::Value { key, reason })
+}
+
+/// An address to listen on with HTTP: the command line's, or else the file's.
+fn socket(
+    key: &'static str,
+    line: Option<SocketAddr>,
+    file: Option<String>,
+    network: Network,
+) -> Result<Option<SocketAddr>, ConfigError> {
+    let parse = |text: String| {
+        text.parse().map_err(|_| format!("`{text}` is no address: expected one like {}", usual_api(network)))
+    };
+    match line {
+        Some(address) => Ok(Some(address)),
+        None => value(key, file.map(parse).transpose()),
+    }
 }
 
 /// A height with a block hash, as text.
@@ -359,14 +398,22 @@ impl NodeConfig {
                 format!("{address} needs a certificate: set tls_certificate and tls_key in {}", path.display());
             return Err(ConfigError::Value { key: "listen", reason });
         }
-        let api = match (line.api, file.api) {
-            (Some(api), _) => api,
-            (None, Some(text)) => value(
-                "api",
-                text.parse().map_err(|_| format!("`{text}` is no address: expected one like {}", usual_api(network))),
-            )?,
-            (None, None) => usual_api(network),
+        let api = socket("api", line.api, file.api, network)?.unwrap_or_else(|| usual_api(network));
+        let page = socket("page", line.page, file.page, network)?;
+        let faucet_amount = match line.faucet_amount {
+            Some(amount) => amount,
+            None => coins("faucet_amount", file.faucet_amount, USUAL_FAUCET)?,
         };
+        let dust = NetworkParams::of(network).contract.dust;
+        if faucet_amount < dust {
+            let reason = format!("{faucet_amount} is too little to send: expected at least {dust}");
+            return Err(ConfigError::Value { key: "faucet_amount", reason });
+        }
+        let faucet = (line.faucet || file.faucet.unwrap_or(false)).then_some(faucet_amount);
+        if faucet.is_some() && network != Network::Dev {
+            let reason = format!("coins for nothing are for network dev; this is network {network}: leave it out");
+            return Err(ConfigError::Value { key: "faucet", reason });
+        }
         let mine_to = line.mine_to.or(file.mine_to);
         let mine_to: Result<Option<Address>, CoinAddressError> =
             mine_to.map(|text| Address::parse(&text, network)).transpose();
@@ -413,6 +460,9 @@ impl NodeConfig {
             max_peers,
             checkpoints: value("checkpoints", file.checkpoints.iter().map(|text| checkpoint(text)).collect())?,
             api,
+            page,
+            page_hosts: file.page_hosts.iter().map(|name| name.to_ascii_lowercase()).collect(),
+            faucet,
             mine: line.mine || file.mine.unwrap_or(false),
             mine_to: value("mine_to", mine_to)?,
             mining_threads: line.mining_threads.or(file.mining_threads).filter(|n| *n > 0),
@@ -489,6 +539,26 @@ mod tests {
     }
 
     #[test]
+    fn the_page_and_its_faucet() {
+        let (_dir, config) = load("", |_| ());
+        let config = config.unwrap();
+        assert_eq!((config.page, config.page_hosts.len(), config.faucet), (None, 0, None));
+        let text = "page = '0.0.0.0:80'\npage_hosts = ['Camelid.Example']\nfaucet = true\nfaucet_amount = '2.5'\n";
+        let (_dir, config) = load(text, |_| ());
+        let config = config.unwrap();
+        assert_eq!(config.page, Some("0.0.0.0:80".parse().unwrap()));
+        assert_eq!((config.page_hosts[0].as_str(), config.faucet), ("camelid.example", Some(Amount(250_000_000))));
+        let (_dir, config) = load("faucet = true", |line| {
+            line.page = Some("127.0.0.1:1".parse().unwrap());
+            line.faucet_amount = Some(Amount(7_000));
+        });
+        let config = config.unwrap();
+        assert_eq!((config.page.unwrap().port(), config.faucet), (1, Some(Amount(7_000))));
+        let (_dir, config) = load("", |line| line.faucet = true);
+        assert_eq!(config.unwrap().faucet, Some(USUAL_FAUCET));
+    }
+
+    #[test]
     fn a_certificate_is_beside_the_file() {
         let text = "listen = ['127.0.0.1:1', '/ip4/127.0.0.1/tcp/2/tls/ws']\ntls_certificate = 'cert.pem'\n\
                     tls_key = '/keys/key.pem'\ntls_trust = ['ca.pem']\n";
@@ -508,6 +578,9 @@ mod tests {
             ("network = 'moon'", "network: unknown network"),
             ("network = 'test'\n", "is for network test, not dev"),
             ("api = 'here'", "api: `here` is no address"),
+            ("page = 'here'", "page: `here` is no address: expected one like 127.0.0.1:27461"),
+            ("faucet_amount = 'all'", "faucet_amount: `all` is no amount"),
+            ("faucet_amount = '0'", "faucet_amount: 0.00 is too little to send"),
             ("listen = ['somewhere']", "listen: `somewhere` is no network address"),
             ("listen = ['/dns4/somewhere/tcp/5']", "only an IP address can be listened on"),
             (
@@ -540,6 +613,8 @@ mod tests {
             line.cheat = Some(Cheat::AlterToken);
         });
         assert!(config.unwrap_err().to_string().contains("network dev"));
+        let (_dir, config) = load("faucet = true", |line| line.network = Some(Network::Test));
+        assert!(config.unwrap_err().to_string().contains("faucet: coins for nothing are for network dev"));
         let (_dir, config) = load("", |line| line.config = Some("/nowhere/at/all.toml".into()));
         assert!(config.unwrap_err().to_string().contains("/nowhere/at/all.toml"));
     }

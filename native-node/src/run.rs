@@ -1,6 +1,6 @@
 //! `camelid node run`: opens the wallet, starts node and API, waits for the end.
 
-use crate::api::{ApiServer, NodeApi};
+use crate::api::{ApiServer, NodeApi, PageOptions, page};
 use crate::config::NodeConfig;
 use crate::node;
 use crate::wallet::{KeyFile, PASSWORD_VARIABLE, Passwords};
@@ -19,8 +19,14 @@ pub async fn run(config: NodeConfig) -> anyhow::Result<()> {
     log.with_ansi(colours).init();
     let mnemonic = open_wallet(&config)?;
     let (api, data_dir, network) = (config.api, config.data_dir.clone(), config.network);
+    let page = PageOptions {
+        files: page::embedded(),
+        faucet: config.faucet,
+        address: config.page,
+        hosts: config.page_hosts.clone(),
+    };
     let (handle, mut task) = node::start(config, mnemonic.as_ref()).await?;
-    let server = ApiServer::start(api, &data_dir.api_token(), &data_dir.api_address(), handle.clone()).await;
+    let server = ApiServer::start(api, &data_dir.api_token(), &data_dir.api_address(), page, handle.clone()).await;
     let server = match server {
         Ok(server) => server,
         Err(error) => {
@@ -60,7 +66,8 @@ fn open_wallet(config: &NodeConfig) -> anyhow::Result<Option<Mnemonic>> {
     Ok(Some(file.open(config.network, &password)?))
 }
 
-async fn asked_to_stop() {
+/// Waits for Ctrl-C or SIGTERM.
+pub async fn asked_to_stop() {
     let terminated = async {
         match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
             Ok(mut signal) => drop(signal.recv().await),

@@ -3,7 +3,7 @@
 
 use camelid_core::model::import::{RandomShape, random_model};
 use camelid_node::api::types::*;
-use camelid_node::api::{ApiError, ApiServer, NodeApi};
+use camelid_node::api::{ApiError, ApiServer, NodeApi, PageOptions};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -337,7 +337,7 @@ async fn with_node(script: Script, check: impl FnOnce(&Path) + Send + 'static) {
     let dir = tempfile::tempdir().unwrap();
     let free = SocketAddr::from(([127, 0, 0, 1], 0));
     let (token, address) = (dir.path().join("api.token"), dir.path().join("api.address"));
-    let server = ApiServer::start(free, &token, &address, script).await.unwrap();
+    let server = ApiServer::start(free, &token, &address, PageOptions::default(), script).await.unwrap();
     tokio::task::spawn_blocking(move || {
         check(dir.path());
         // Another node's token.

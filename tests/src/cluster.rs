@@ -1,14 +1,10 @@
 //! Three processes on one machine: a miner, a compute node, a client.
 
-use crate::NodeProcess;
-use anyhow::{Context, Result, bail, ensure};
-use camelid_core::units::COIN;
-use camelid_node::api::types::{
-    AddressView, CheatRequest, Done, JobSubmit, JobView, ModelView, SendRequest, SendResponse, Verify, WalletBalance,
-};
+use crate::{NodeProcess, together};
+use anyhow::{Context, Result};
+use camelid_node::api::types::{CheatRequest, Done, JobSubmit, JobView, ModelView, Verify, WalletBalance};
 use camelid_node::models::DEFAULT_MODEL;
 use std::path::Path;
-use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// Which of the three.
@@ -78,28 +74,7 @@ impl Cluster {
 
     /// Mines until the miner has coins, and pays them out: `parts` coins of `coins` each to compute node and client.
     pub async fn fund(&self, parts: usize, coins: u64) -> Result<()> {
-        let needed = 2 * parts as u64 * (coins + 1) * COIN;
-        self.until("the first mined coins", async || {
-            let balance: WalletBalance = self.miner.get("/v1/wallet/balance").await.ok()?;
-            (balance.confirmed_units >= needed).then_some(())
-        })
-        .await?;
-        for node in [&self.compute, &self.client] {
-            let to: AddressView = node.get("/v1/wallet/address").await?;
-            for _ in 0..parts {
-                let request =
-                    SendRequest { address: to.address.clone(), amount_units: coins * COIN, fee_rate_units: None };
-                let _: SendResponse = self.miner.post("/v1/wallet/send", &request).await?;
-            }
-        }
-        for node in [&self.compute, &self.client] {
-            self.until("coins for everybody", async || {
-                let balance: WalletBalance = node.get("/v1/wallet/balance").await.ok()?;
-                (balance.confirmed_units >= parts as u64 * coins * COIN).then_some(())
-            })
-            .await?;
-        }
-        Ok(())
+        together::fund(&self.miner, &[&self.compute, &self.client], parts, coins).await
     }
 
     /// Tells the compute node to cheat in the jobs that it takes from now on, or not to.
@@ -111,17 +86,7 @@ impl Cluster {
 
     /// Offers a job; waits for the compute node's offer of service if need be.
     pub async fn submit(&self, job: &JobSubmit) -> Result<JobView> {
-        let begun = Instant::now();
-        loop {
-            match self.client.post::<_, JobView>("/v1/jobs", job).await {
-                Ok(view) => return Ok(view),
-                Err(error) if begun.elapsed() > Duration::from_secs(60) => return Err(error),
-                Err(error) if error.to_string().contains("nobody serves") => {}
-                Err(error) if error.to_string().contains("no peers") => {}
-                Err(error) => return Err(error),
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+        together::submit(&self.client, job).await
     }
 
     /// A job as the client or the compute node sees it.
@@ -145,20 +110,8 @@ impl Cluster {
     }
 
     /// Asks again and again until there is an answer; gives up after two minutes, with all logs.
-    pub async fn until<T>(&self, what: &str, mut check: impl AsyncFnMut() -> Option<T>) -> Result<T> {
-        let begun = Instant::now();
-        while begun.elapsed() < Duration::from_secs(120) {
-            if let Some(value) = check().await {
-                return Ok(value);
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        let tail = |node: &NodeProcess| {
-            let log = node.log();
-            let lines: Vec<_> = log.lines().filter(|line| !line.contains("new tip")).collect();
-            format!("--- {}\n{}\n", node.name, lines[lines.len().saturating_sub(60)..].join("\n"))
-        };
-        bail!("{what}: not within two minutes\n{}{}{}", tail(&self.miner), tail(&self.compute), tail(&self.client))
+    pub async fn until<T>(&self, what: &str, check: impl AsyncFnMut() -> Option<T>) -> Result<T> {
+        together::until(what, &[&self.miner, &self.compute, &self.client], check).await
     }
 
     /// Every node's balance, in units: miner, compute node, client.
@@ -172,12 +125,7 @@ impl Cluster {
 
     /// Ends all three as their users would.
     pub async fn stop(mut self) -> Result<()> {
-        for role in [Role::Client, Role::Compute, Role::Miner] {
-            self.node(role).stop().await?;
-        }
-        let panicked = [&self.miner, &self.compute, &self.client].into_iter().find(|n| n.log().contains("panicked"));
-        ensure!(panicked.is_none(), "a node panicked: {}", panicked.map(NodeProcess::log).unwrap_or_default());
-        Ok(())
+        together::stop([&mut self.miner, &mut self.compute, &mut self.client].into_iter()).await
     }
 }
 

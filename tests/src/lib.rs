@@ -3,10 +3,13 @@
 pub mod audit;
 mod cluster;
 mod model;
+mod page_network;
 pub mod peer;
 mod process;
 pub mod simulator;
+pub mod together;
 
 pub use cluster::{Cluster, Role, job};
 pub use model::{random_package, reference_answer};
+pub use page_network::PageNetwork;
 pub use process::{NodeProcess, binary, run_command};

@@ -5,6 +5,7 @@ use camelid_core::units::Network;
 use camelid_node::api::types::Status;
 use camelid_node::cli::ApiClient;
 use camelid_node::data_dir::DataDir;
+use camelid_node::network::TransportKind;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::ffi::OsStr;
@@ -134,6 +135,19 @@ impl NodeProcess {
         status.listen.first().cloned().with_context(|| format!("{} listens nowhere", self.name))
     }
 
+    /// Where its peers find it over one of the transports that it listens on.
+    pub async fn address_over(&self, kind: TransportKind) -> Result<String> {
+        let status: Status = self.get("/v1/status").await?;
+        let over = |address: &String| address.parse().is_ok_and(|address| TransportKind::of(&address) == Some(kind));
+        status.listen.into_iter().find(over).with_context(|| format!("{} does not listen on {kind:?}", self.name))
+    }
+
+    /// Where browsers find its page.
+    pub fn page(&self) -> Result<String> {
+        let address = std::fs::read_to_string(DataDir::at(&self.dir).api_address());
+        Ok(format!("http://{}/", address.with_context(|| format!("{} does not run", self.name))?))
+    }
+
     fn client(&self) -> Result<ApiClient> {
         Ok(ApiClient::new(&DataDir::at(&self.dir), Network::Dev, None)?)
     }
@@ -185,16 +199,16 @@ impl NodeProcess {
         self.ready().await
     }
 
-    /// Ends it as its user would; fails unless it ends well and soon.
+    /// Ends it as its user would, unless it is ending already; fails unless it ends well and soon.
     pub async fn stop(&mut self) -> Result<()> {
-        let _: camelid_node::api::types::Done = self.post("/v1/stop", &()).await?;
-        let Some(child) = &mut self.child else { return Ok(()) };
+        let told: Result<camelid_node::api::types::Done> = self.post("/v1/stop", &()).await;
+        let Some(child) = &mut self.child else { return told.map(|_| ()) };
         let begun = Instant::now();
         let status = loop {
             if let Some(status) = child.try_wait()? {
                 break status;
             }
-            ensure!(begun.elapsed() < START_PATIENCE, "{} does not stop", self.name);
+            ensure!(begun.elapsed() < START_PATIENCE, "{} does not stop: told to, it said {told:?}", self.name);
             tokio::time::sleep(Duration::from_millis(50)).await;
         };
         self.child = None;

@@ -1,13 +1,13 @@
 //! Who may call the API.
 
 use super::ApiError;
+use super::host::Host;
 use crate::network::write_private;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use std::fmt;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use subtle::ConstantTimeEq;
 
@@ -55,15 +55,6 @@ impl fmt::Debug for Token {
     }
 }
 
-/// Whether a `Host` header names this machine by a loopback address or as `localhost`.
-fn is_loopback(host: &str) -> bool {
-    let name = match host.strip_prefix('[') {
-        Some(v6) => v6.split(']').next().unwrap_or_default(),
-        None => host.split(':').next().unwrap_or_default(),
-    };
-    name == "localhost" || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
-}
-
 fn check(headers: &HeaderMap, token: &Token) -> Result<(), ApiError> {
     // Every browser sends one of these with a page's request to another server; no page may use a node.
     if headers.contains_key(header::ORIGIN) || headers.contains_key("sec-fetch-site") {
@@ -72,7 +63,7 @@ fn check(headers: &HeaderMap, token: &Token) -> Result<(), ApiError> {
         ));
     }
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    if !text(header::HOST).is_some_and(is_loopback) {
+    if !Host::of(headers).is_some_and(|host| host.is_loopback()) {
         return Err(ApiError::forbidden("the node's API is named by a loopback address only, such as 127.0.0.1"));
     }
     let given = text(header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
@@ -91,19 +82,4 @@ fn check(headers: &HeaderMap, token: &Token) -> Result<(), ApiError> {
 pub(super) async fn require(State(token): State<Token>, request: Request, next: Next) -> Result<Response, ApiError> {
     check(request.headers(), &token)?;
     Ok(next.run(request).await)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hosts_of_this_machine() {
-        for yes in ["127.0.0.1", "127.0.0.1:27461", "localhost:1", "[::1]:5", "127.9.9.9:1"] {
-            assert!(is_loopback(yes), "{yes}");
-        }
-        for no in ["", "example.com", "127.0.0.1.example.com:80", "10.0.0.1:5", "[fe80::1]:5", "localhost.example"] {
-            assert!(!is_loopback(no), "{no}");
-        }
-    }
 }

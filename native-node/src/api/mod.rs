@@ -1,12 +1,16 @@
 //! The node's HTTP JSON API on loopback: for the command line, for programs, for a page of one's own server. Never
-//! for web pages of others, and never for other machines.
+//! for web pages of others, and never for other machines. Beside it, for everybody, [`page`].
 //!
-//! Who may call: whoever can read the token in the data directory, which is readable by its owner alone. A request
-//! needs it in `Authorization: Bearer <token>`. One that a browser sends for a page (it has an `Origin`) or that names
-//! this server by another name than a loopback address (DNS rebinding) is refused even with the token.
+//! Who may call what lies below `/v1`: whoever can read the token in the data directory, which is readable by its owner
+//! alone. A request needs it in `Authorization: Bearer <token>`. One that a browser sends for a page (it has an
+//! `Origin`) or that names this server by another name than a loopback address (DNS rebinding) is refused even with the
+//! token.
 
 mod auth;
 mod error;
+mod host;
+mod limited;
+pub mod page;
 mod routes;
 mod server;
 #[cfg(test)]
@@ -15,6 +19,7 @@ pub mod types;
 
 pub use auth::{Token, TokenError};
 pub use error::ApiError;
+pub use page::{PageFiles, PageOptions};
 pub use server::{ApiServer, ApiStartError};
 
 use std::future::Future;

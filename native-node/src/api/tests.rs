@@ -2,16 +2,31 @@
 
 use super::*;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-/// A node that answers some calls and notes what it was asked.
+/// A node that answers some calls and notes what it was asked. Its wallet holds so many units.
 #[derive(Clone, Default)]
-struct Small(Arc<Mutex<Vec<String>>>);
+pub(super) struct Small {
+    calls: Arc<Mutex<Vec<String>>>,
+    pub(super) units: Arc<AtomicU64>,
+}
+
+/// Where it listens.
+pub(super) const LISTEN: [&str; 3] = [
+    "/ip4/127.0.0.1/tcp/1/p2p/12D3KooWGzxzKZYveHXtpG6AsrUJBcWxHBFS2HsEoGTxrMLvKXtf",
+    "/ip4/127.0.0.1/tcp/2/ws/p2p/12D3KooWGzxzKZYveHXtpG6AsrUJBcWxHBFS2HsEoGTxrMLvKXtf",
+    "/ip4/10.0.0.5/tcp/2/ws/p2p/12D3KooWGzxzKZYveHXtpG6AsrUJBcWxHBFS2HsEoGTxrMLvKXtf",
+];
 
 impl Small {
     fn note(&self, call: impl Into<String>) {
-        self.0.lock().unwrap().push(call.into());
+        self.calls.lock().unwrap().push(call.into());
+    }
+
+    pub(super) fn asked(&self) -> Vec<String> {
+        self.calls.lock().unwrap().clone()
     }
 
     fn nothing<T>(&self) -> Result<T, ApiError> {
@@ -21,7 +36,25 @@ impl Small {
 
 impl NodeApi for Small {
     async fn status(&self) -> Result<Status, ApiError> {
-        self.nothing()
+        Ok(Status {
+            network: "dev".into(),
+            agent: "small".into(),
+            peer_id: String::new(),
+            listen: LISTEN.map(String::from).to_vec(),
+            height: 7,
+            tip: String::new(),
+            synced: true,
+            sync: None,
+            peers: 0,
+            reach: ReachView { reachable: "unknown".into(), addresses: Vec::new(), ports: String::new() },
+            mining: true,
+            hashes_per_second: 0,
+            computes: Vec::new(),
+            wallet: true,
+            pool: 0,
+            live_jobs: 0,
+            uptime_seconds: 0,
+        })
     }
     async fn chain(&self) -> Result<ChainInfo, ApiError> {
         self.nothing()
@@ -35,13 +68,16 @@ impl NodeApi for Small {
     }
     async fn balance(&self) -> Result<WalletBalance, ApiError> {
         self.note("balance");
-        Ok(WalletBalance { confirmed_units: 7, ..WalletBalance::default() })
+        Ok(WalletBalance { confirmed_units: self.units.load(Ordering::Relaxed), ..WalletBalance::default() })
     }
     async fn address(&self) -> Result<AddressView, ApiError> {
         self.nothing()
     }
     async fn send(&self, request: SendRequest) -> Result<SendResponse, ApiError> {
         self.note(format!("send {} to {}", request.amount_units, request.address));
+        if self.units.load(Ordering::Relaxed) < request.amount_units {
+            return Err(ApiError::conflict("too little money"));
+        }
         Ok(SendResponse { txid: "ab".into(), fee_units: 3 })
     }
     async fn history(&self) -> Result<Vec<HistoryEntry>, ApiError> {
@@ -82,38 +118,58 @@ impl NodeApi for Small {
     }
 }
 
-struct Running {
-    server: ApiServer,
-    node: Small,
+pub(super) struct Running {
+    pub(super) server: ApiServer,
+    pub(super) node: Small,
     token: String,
     dir: tempfile::TempDir,
 }
 
 async fn running() -> Running {
+    start(PageOptions::default()).await
+}
+
+pub(super) async fn start(page: PageOptions) -> Running {
     let dir = tempfile::tempdir().unwrap();
     let node = Small::default();
+    node.units.store(7, Ordering::Relaxed);
     let free = SocketAddr::from(([127, 0, 0, 1], 0));
     let (token, address) = (dir.path().join("api.token"), dir.path().join("api.address"));
-    let server = ApiServer::start(free, &token, &address, node.clone()).await.unwrap();
+    let server = ApiServer::start(free, &token, &address, page, node.clone()).await.unwrap();
     assert_eq!(std::fs::read_to_string(address).unwrap(), server.address().to_string());
     let token = Token::read(&token).unwrap().secret().to_string();
     Running { server, node, token, dir }
 }
 
+/// Sends a request as these lines and this body; the status, the headers and the body that come back.
+pub(super) async fn exchange(
+    to: SocketAddr,
+    request: &str,
+    headers: &[String],
+    body: &str,
+) -> (u16, Vec<(String, String)>, Vec<u8>) {
+    let mut socket = tokio::net::TcpStream::connect(to).await.unwrap();
+    let (lines, len) = (headers.iter().map(|h| format!("{h}\r\n")).collect::<String>(), body.len());
+    let text = format!("{request} HTTP/1.1\r\n{lines}connection: close\r\ncontent-length: {len}\r\n\r\n{body}");
+    socket.write_all(text.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    socket.read_to_end(&mut answer).await.unwrap();
+    let end = answer.windows(4).position(|part| part == b"\r\n\r\n").unwrap();
+    let body = answer.split_off(end + 4);
+    let head = String::from_utf8(answer).unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    let pair = |line: &str| line.split_once(": ").map(|(name, value)| (name.to_string(), value.to_string()));
+    (status, head.lines().skip(1).filter_map(pair).collect(), body)
+}
+
 impl Running {
     /// Sends a request as these lines and this body; the status and the body that come back.
-    async fn raw(&self, request: &str, headers: &[String], body: &str) -> (u16, String) {
-        let mut socket = tokio::net::TcpStream::connect(self.server.address()).await.unwrap();
-        let (lines, len) = (headers.iter().map(|h| format!("{h}\r\n")).collect::<String>(), body.len());
-        let text = format!("{request} HTTP/1.1\r\n{lines}connection: close\r\ncontent-length: {len}\r\n\r\n{body}");
-        socket.write_all(text.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        socket.read_to_string(&mut answer).await.unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_string())
+    pub(super) async fn raw(&self, request: &str, headers: &[String], body: &str) -> (u16, String) {
+        let (status, _, body) = exchange(self.server.address(), request, headers, body).await;
+        (status, String::from_utf8(body).unwrap())
     }
 
-    fn host(&self) -> String {
+    pub(super) fn host(&self) -> String {
         format!("host: {}", self.server.address())
     }
 
@@ -122,7 +178,7 @@ impl Running {
     }
 
     fn asked(&self) -> Vec<String> {
-        self.node.0.lock().unwrap().clone()
+        self.node.asked()
     }
 }
 
@@ -136,7 +192,7 @@ async fn only_who_has_the_token_may_call() {
     let wrong = format!("authorization: Bearer {}", "0".repeat(64));
     let basic = api.bearer().replace("Bearer", "Basic");
     for headers in [vec![api.host()], vec![api.host(), wrong], vec![api.host(), basic]] {
-        for path in ["GET /v1/wallet/balance", "POST /v1/stop", "GET /nothing"] {
+        for path in ["GET /v1/wallet/balance", "POST /v1/stop", "GET /v1/nothing", "GET /v1", "GET /v1/"] {
             let (status, body) = api.raw(path, &headers, "").await;
             assert_eq!(status, 401, "{path} {headers:?}");
             assert!(serde_json::from_str::<ErrorBody>(&body).unwrap().error.contains("token"));
@@ -206,10 +262,13 @@ async fn the_api_is_for_this_machine_and_says_when_its_port_is_taken() {
     let api = running().await;
     let files = (api.dir.path().join("other.token"), api.dir.path().join("other.address"));
     let everybody = SocketAddr::from(([0, 0, 0, 0], 0));
-    let error = ApiServer::start(everybody, &files.0, &files.1, Small::default()).await.unwrap_err();
+    let error =
+        ApiServer::start(everybody, &files.0, &files.1, PageOptions::default(), Small::default()).await.unwrap_err();
     assert!(matches!(error, ApiStartError::NotLoopback { .. }), "{error}");
-    let error = ApiServer::start(api.server.address(), &files.0, &files.1, Small::default()).await.unwrap_err();
-    assert!(error.to_string().contains("--api") && matches!(error, ApiStartError::PortInUse(_)), "{error}");
+    let error = ApiServer::start(api.server.address(), &files.0, &files.1, PageOptions::default(), Small::default())
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("--api") && matches!(error, ApiStartError::PortInUse { .. }), "{error}");
     assert!(!files.0.exists(), "a server that does not start leaves no token");
 
     let (address, token) = (api.server.address(), api.dir.path().join("api.token"));

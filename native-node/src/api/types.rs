@@ -562,6 +562,34 @@ pub struct UnbanRequest {
     pub who: String,
 }
 
+/// `GET /page.json`: what the page must know to begin.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PageView {
+    /// `main`, `test` or `dev`.
+    pub network: String,
+    /// Where a browser that asks here can dial this node; what is to be tried first stands first.
+    pub seeds: Vec<String>,
+    /// Whether `POST /faucet` gives coins.
+    pub faucet: bool,
+}
+
+/// `POST /faucet`, on network `dev`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FaucetRequest {
+    /// Who wants coins.
+    pub address: String,
+}
+
+/// The answer to [`FaucetRequest`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FaucetPaid {
+    /// The transaction that pays.
+    pub txid: String,
+    /// How much.
+    pub amount_units: u64,
+}
+
 /// The answer to calls that only do something: `POST /v1/stop`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Done {

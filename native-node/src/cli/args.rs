@@ -105,6 +105,16 @@ pub struct RunArgs {
     /// Peers to find and to stay connected to, those named with --peer counted; 0 for those alone [default: 8]
     #[arg(long, value_name = "N")]
     pub outbound: Option<usize>,
+    /// Serve the page alone on this address too, for other machines; browsers want https: put a proxy before it
+    /// [default: only beside the API]
+    #[arg(long, value_name = "ADDRESS")]
+    pub page: Option<SocketAddr>,
+    /// Give coins from the node's wallet to visitors of the page who ask (network dev only)
+    #[arg(long)]
+    pub faucet: bool,
+    /// How many coins at once [default: 20]
+    #[arg(long, value_name = "COINS", value_parser = amount)]
+    pub faucet_amount: Option<Amount>,
     /// Mine
     #[arg(long)]
     pub mine: bool,

@@ -284,6 +284,9 @@ pub async fn start(
     if mnemonic.is_none() && config.mine && config.mine_to.is_none() {
         return Err(NodeError::Config(format!("--mine needs a wallet or --mine-to ADDRESS: {}", WalletError::Closed)));
     }
+    if mnemonic.is_none() && config.faucet.is_some() {
+        return Err(NodeError::Config(format!("--faucet needs a wallet: {}", WalletError::Closed)));
+    }
     let wallet = match mnemonic {
         Some(mnemonic) => {
             let keyring = Keyring::new(config.network, mnemonic).map_err(WalletError::from)?;
