@@ -3,7 +3,16 @@ import { test } from 'node:test';
 import { Jobs } from '../js/jobs.js';
 
 const WORDS = ['Once', ' upon', ' a', ' time', '.'];
-const STATES = ['waiting-for-node', 'computing', 'paying', 'waiting-for-block', 'waiting-for-key', 'checking', 'settling', 'done'];
+const STATES = [
+  'waiting-for-node',
+  'computing',
+  'paying',
+  'waiting-for-block',
+  'waiting-for-key',
+  'checking',
+  'settling',
+  'done',
+];
 const right = { checked: 4, wrong: [], problem: '', milliseconds: 12, engine: 'wasm-simd' };
 
 /** A job as the light client tells of it, `state` included. */

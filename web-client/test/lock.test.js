@@ -1,5 +1,5 @@
-// Hand-over between tabs: here between holders in one process, over the same channels. Node 24 and newer have the browser's locks
-// too; older ones test the way of browsers without them.
+// Hand-over between tabs: here between holders in one process, over the same channels. Node 24 and newer have the
+// browser's locks too; older ones test the way of browsers without them.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

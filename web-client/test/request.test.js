@@ -15,7 +15,8 @@ test('what is left out is what most want', () => {
     verify: 'full',
     reward: undefined,
   });
-  assert.deepEqual(requestOf(settings(asked)), { ...asked, sampling: undefined, seed: 0n, verify: 'full', reward: undefined });
+  const full = { ...asked, sampling: undefined, seed: 0n, verify: 'full', reward: undefined };
+  assert.deepEqual(requestOf(settings(asked)), full);
 });
 
 test('a drawn answer gets a seed of its own', () => {
