@@ -46,7 +46,8 @@ package: setup ## Build the npm package camelidcoin, and test its pure parts
 	@sh scripts/wasm.sh
 	@sh scripts/package.sh
 
-www: package ## Build the page, and test its pure parts
+www: setup ## Build the page, and test its pure parts
+	@sh scripts/wasm.sh
 	@sh scripts/www.sh
 
 bench-wasm: setup ## The WASM module in Chromium against the native engine on one thread

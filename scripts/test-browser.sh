@@ -8,7 +8,6 @@
 need_node
 need_chromium
 sh scripts/wasm.sh
-sh scripts/package.sh
 sh scripts/www.sh
 sh scripts/examples.sh
 npm_packages tests/browser

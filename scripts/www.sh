@@ -1,11 +1,12 @@
 #!/bin/sh
-# Builds the page on the package that scripts/package.sh assembled: $CARGO_TARGET_DIR/web/www holds it, ready to be served.
-# Ends with the sizes of its files, compressed.
+# Builds the package and the page on it, from the modules that scripts/wasm.sh built: $CARGO_TARGET_DIR/web/www holds the
+# page, ready to be served. Ends with the sizes of its files, compressed.
 . "$(dirname "$0")/env.sh"
 . scripts/setup-node.sh
 . scripts/npm.sh
 
 need_node
+sh scripts/package.sh
 npm_packages www
 say "checking the page's types, and testing its pure parts"
 npm --prefix www run --silent check

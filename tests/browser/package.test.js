@@ -93,7 +93,7 @@ const withEngine = (act) =>
             workers++;
             return new Worker('/js/worker.js', { type: 'module' });
           },
-          engines: async () => (act === 'fallback' ? [{ ...cpu, name: 'webgpu', module: '/js/not-here.js' }, cpu] : [cpu]),
+          engines: async () => (act === 'fallback' ? [{ name: 'webgpu', module: '/js/not-here.js' }, cpu] : [cpu]),
         });
         const { prompt, limit, tokens, seed, temperature, topK, topP } = given.answers[0];
         const claim = { model: given.root, prompt, answer: tokens, limit, temperature, topK, topP, seed: BigInt(seed) };

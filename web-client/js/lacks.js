@@ -13,8 +13,8 @@ const LOOKS = {
   'persistent-storage': () =>
     !globalThis.navigator?.storage?.persist &&
     'This browser may remove what the page keeps when the device gets full. Keep the twelve words on paper.',
-  locks: () =>
-    !globalThis.navigator?.locks &&
+  locks: async () =>
+    !(await globalThis.navigator?.locks?.query().catch(() => undefined)) &&
     'This browser does not tell tabs apart for sure. Open the wallet in one tab at a time.',
   webrtc: () =>
     !globalThis.RTCPeerConnection &&

@@ -1,5 +1,6 @@
 // One tab on one database. The browser's own locks say who has it; a channel between tabs asks for it politely. Where a
-// browser has no locks (an address without TLS has none) the channel alone has to do.
+// browser has no locks (an address without TLS has none) the channel alone has to do, and where it refuses both (with all
+// site data blocked) there is nothing that two tabs could spoil for each other.
 
 import { CamelidError } from './errors.js';
 
@@ -7,21 +8,29 @@ import { CamelidError } from './errors.js';
 const PATIENCE_MS = 5_000;
 const ANSWER_MS = 500;
 
+// The browser has locks and gives none to this page.
+const REFUSED = Symbol('refused');
+
 /**
  * Takes the lock on `name`; one that another tab has is an `in-use`, or with `takeOver` is taken away from it. Gives
  * `release()` and `taken`, which settles when another tab wants it: close, then release.
  */
 export async function hold(name, { takeOver = false, patience = PATIENCE_MS } = {}) {
-  const channel = new BroadcastChannel(`camelid:${name}`);
+  const channel = channelOf(name);
+  if (takeOver) channel?.postMessage('take-over');
   const locks = globalThis.navigator?.locks;
+  let held = locks && (await fromBrowser(locks, name, takeOver, patience));
+  if (!locks || held === REFUSED) held = channel ? await fromTabs(channel, takeOver, patience) : {};
+  if (held) return keep(channel, held);
+  channel?.close();
+  throw new CamelidError('in-use', 'another tab of this browser has the wallet open');
+}
+
+function channelOf(name) {
   try {
-    if (takeOver) channel.postMessage('take-over');
-    const held = await (locks ? fromBrowser(locks, name, takeOver, patience) : fromTabs(channel, takeOver, patience));
-    if (held) return keep(channel, held);
-    throw new CamelidError('in-use', 'another tab of this browser has the wallet open');
-  } catch (error) {
-    channel.close();
-    throw error;
+    return new BroadcastChannel(`camelid:${name}`);
+  } catch {
+    return undefined;
   }
 }
 
@@ -29,6 +38,7 @@ export async function hold(name, { takeOver = false, patience = PATIENCE_MS } = 
 function keep(channel, { gone, release }) {
   const taken = new Promise((resolve) => {
     void gone?.then(resolve);
+    if (!channel) return;
     channel.onmessage = ({ data }) => {
       if (data === 'anyone') channel.postMessage('here');
       if (data === 'take-over') resolve();
@@ -37,8 +47,8 @@ function keep(channel, { gone, release }) {
   return {
     taken,
     release() {
-      channel.postMessage('free');
-      channel.close();
+      channel?.postMessage('free');
+      channel?.close();
       release?.();
     },
   };
@@ -50,9 +60,9 @@ async function fromBrowser(locks, name, takeOver, patience) {
   return given ?? request(locks, name, { steal: true });
 }
 
-/** Gives nothing where the lock cannot be had. `gone` settles when another tab steals it. */
+/** Gives nothing where another tab has it. `gone` settles when another tab steals it. */
 function request(locks, name, options) {
-  return new Promise((resolve, reject) => {
+  return new Promise((resolve) => {
     let stolen;
     const gone = new Promise((settle) => (stolen = settle));
     const held = locks.request(`camelid:${name}`, options, (lock) => {
@@ -62,8 +72,7 @@ function request(locks, name, options) {
     // After it was given, what happened above cannot be undone here: only `gone` still counts then.
     held.catch((error) => {
       stolen();
-      if (error.name === 'AbortError' || error.name === 'TimeoutError') resolve(undefined);
-      else reject(error);
+      resolve(error.name === 'AbortError' || error.name === 'TimeoutError' ? undefined : REFUSED);
     });
   });
 }
