@@ -13,7 +13,6 @@ const STEPS = 100;
 export class Life {
   log = new Log();
   view;
-  report;
   #reader;
   #states = 0;
   #tokens;
@@ -52,6 +51,11 @@ export class Life {
     void this.#catchUp();
   }
 
+  /** The report on the answer, once there is a verdict. */
+  get report() {
+    return this.#verdict && reportOf(this.#verdict, this.view.answer?.length ?? 0);
+  }
+
   progress(done, total) {
     const step = total ? Math.floor((done * STEPS) / total) : 0;
     if (step === this.#step) return;
@@ -86,7 +90,6 @@ export class Life {
     this.#expected.clear();
     this.#tokens = undefined;
     this.#step = -1;
-    this.report = reportOf(verdict, this.view.answer?.length ?? 0);
   }
 
   #token(id, i) {

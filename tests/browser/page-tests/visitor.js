@@ -56,7 +56,7 @@ export class Visitor {
   /** Opens the page in a new tab, which becomes the one that the visitor looks at. */
   async open() {
     const page = await this.context.newPage();
-    page.on('pageerror', (error) => this.#errors.push(error.stack ?? error.message));
+    page.on('pageerror', (error) => this.#errors.push(`${error.message}\n${error.stack}`));
     page.on('console', (message) => {
       const text = `${message.text()} (${message.location().url})`;
       if (message.type() === 'error' && !this.#allow?.test(text)) this.#errors.push(text);
@@ -163,7 +163,7 @@ export class Visitor {
     await this.link('Models and storage').click();
     const line = this.page.locator('li').filter({ has: this.page.getByRole('heading', { name: model }) });
     await line.getByRole('button', { name: /^Download/ }).click();
-    await line.getByText('On this device').waitFor();
+    await line.getByText('On this device', { exact: true }).waitFor();
   }
 
   /** Sends a prompt, once its price is known and nothing is in the way; gives the job's id. */
