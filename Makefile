@@ -2,7 +2,7 @@
 # Build results go to ~/.cache/camelid/target, outside the checkout; CARGO_TARGET_DIR names another place.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo demo-cli test soak test-bits test-gpu test-models test-tokenizers test-browser bench-wasm wasm www lint no-std bench-chain bench-engine bench-plots train fuzz
+.PHONY: help setup build demo demo-cli test soak test-bits test-gpu test-models test-tokenizers test-browser test-page bench-wasm wasm package www lint no-std bench-chain bench-engine bench-plots train fuzz
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
@@ -45,8 +45,16 @@ test-browser: setup ## The tests in Chromium alone: the same bits, checks of ans
 wasm: setup ## Build the WASM modules
 	@sh scripts/wasm.sh
 
+package: setup ## Build the npm package camelidcoin, and test its pure parts
+	@sh scripts/wasm.sh
+	@sh scripts/package.sh
+
 www: setup ## Build the page, and test its pure parts
+	@sh scripts/wasm.sh
 	@sh scripts/www.sh
+
+test-page: setup ## The page in Chromium, from a first visit to a verified answer, with real nodes: WHAT=wallet for one file
+	@WHAT="$(WHAT)" sh scripts/test-page.sh
 
 bench-wasm: setup ## The WASM module in Chromium against the native engine on one thread
 	@sh scripts/bench-wasm.sh

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The tests in Chromium: the same bits as the reference engine, checks of answers, bad input, sizes.
+# The tests in Chromium: the same bits as the reference engine, checks of answers, bad input, the package in apps, sizes.
 # CAMELID_BROWSER_TOKENS says how many tokens the texts have at least; each is fed in four ways.
 . "$(dirname "$0")/env.sh"
 . scripts/setup-node.sh
@@ -8,6 +8,8 @@
 need_node
 need_chromium
 sh scripts/wasm.sh
+sh scripts/www.sh
+sh scripts/examples.sh
 npm_packages tests/browser
 say "writing models, texts and the reference's digests"
 export CAMELID_WEB="$CARGO_TARGET_DIR/web" CAMELID_VECTORS="$CARGO_TARGET_DIR/browser-vectors"

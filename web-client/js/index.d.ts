@@ -5,26 +5,28 @@ import type { Sampling } from './model.js';
 /** Units of the coin, 100,000,000 a coin. Always a bigint: a balance may be larger than numbers are exact. */
 export type Amount = bigint;
 
-/** Where things are and what to use. Everything may be left out on a page that a node serves. */
+/** Where things are and what to use. Everything may be left out on a page that a node serves: where neither network nor seeds are
+ *  given, `page.json` beside the page is asked for them, and where there is none the network is `main`, without seeds. */
 export interface Options {
-  /** Which network; that of the node that served the page, else `main`. */
+  /** Which network; left out beside seeds, `main`. */
   network?: 'main' | 'test' | 'dev';
   /** Addresses of peers to begin with (multiaddresses, WebRTC-direct or WebSocket). */
   seeds?: string[];
   /** The name under which the browser keeps everything: two apps on one origin take two. */
   storage?: string;
-  /** The small module's WASM, where it does not lie beside its JavaScript. */
+  /** The small module's WASM, where it does not lie as in the package: `light/camelid_web_light_bg.wasm`. */
   wasmUrl?: string | URL;
-  /** The worker's JavaScript, its WASM, and the GPU engine's, where they do not lie beside. */
+  /** The worker's script (`worker.js`) and the engine that it loads (`worker/camelid_web_worker.js`, and its `_bg.wasm`). */
   workerUrl?: string | URL;
+  workerModuleUrl?: string | URL;
   workerWasmUrl?: string | URL;
-  gpuUrl?: string | URL;
-  /** Makes the worker, for bundlers that want to see `new Worker(new URL(…))`. */
+  /** The GPU engine (`gpu/camelid_web_gpu.js`, and its `_bg.wasm`). */
+  gpuModuleUrl?: string | URL;
+  gpuWasmUrl?: string | URL;
+  /** Makes the worker, where a URL is not enough: a module worker that runs `camelidcoin/worker.js`. */
   createWorker?: () => Worker;
-  /** Signs instead of the package's own sealed keys. */
-  signer?: Signer;
-  /** `never` computes without the GPU even where there is one. */
-  gpu?: 'where-there-is-one' | 'never';
+  /** `never` computes without the GPU even where there is one; `any-adapter` takes one in software too, which is slow. */
+  gpu?: 'where-there-is-one' | 'never' | 'any-adapter';
 }
 
 /** Opens the client: reads what the browser keeps, begins to find peers and to follow the chain. Another tab that has it open
@@ -45,7 +47,7 @@ export interface Client {
   /** Restores a wallet from its words. `born`: nothing of it is older; left out, the whole chain is looked through. */
   restore(words: string, password: string, born?: Date): Promise<void>;
   unlock(password: string): Promise<void>;
-  lock(): void;
+  lock(): Promise<void>;
   /** The backup, for who knows the password. */
   words(password: string): Promise<string[]>;
   changePassword(old: string, next: string): Promise<void>;
@@ -71,9 +73,10 @@ export interface Client {
   removeModel(root: string): Promise<void>;
   /** What a prompt would cost, who would answer and who will read it. */
   estimate(job: JobRequest): Promise<Estimate>;
-  /** Offers a prompt to the nodes. It is paid once the sealed answer is here. */
+  /** Offers a prompt to the nodes. It is paid once the sealed answer is here. To abort gives up, later too, as `Job.cancel` does. */
   submit(job: JobRequest, options?: { signal?: AbortSignal }): Promise<Job>;
-  /** The jobs of this wallet that this browser knows, the newest first; those that were under way go on. */
+  /** The jobs of this wallet that this browser knows, the newest first; those that were under way go on. Empty while it is locked.
+   *  A job is the same object each time. */
   jobs(): Job[];
 
   // Network
@@ -161,7 +164,8 @@ export interface JobRequest {
 }
 
 export interface Estimate {
-  promptTokens: number;
+  /** Unset where the model is not here to read the prompt: the price is then that of the most tokens it can have. */
+  promptTokens?: number;
   /** The reward to the node, what the network takes and what is held back until the end. */
   reward: Amount;
   fee: Amount;
@@ -178,12 +182,14 @@ export interface Estimate {
   problem?: { code: 'nobody-serves' | 'reward-too-low' | 'too-long' | 'too-little-money' | 'model-not-here'; reason: string };
 }
 
-/** A job. Iterating gives its events from the first on, and ends with it. */
+/** A job. Iterating gives its events from the first on, and ends with it. States come as they are; tokens once they can be read, and
+ *  the verdict after them. */
 export interface Job extends AsyncIterable<JobEvent> {
   readonly id: string;
   readonly request: JobRequest;
   readonly created: Date;
   readonly state: JobState;
+  /** Another list whenever one of them is another. */
   readonly tokens: readonly AnswerToken[];
   readonly text: string;
   readonly verdict?: CheckReport;
@@ -216,6 +222,7 @@ export type JobEvent =
 
 export interface AnswerToken {
   id: number;
+  /** Empty until it is read, `⟨id⟩` where the model is not on this device. Joined they are the answer's text. */
   text: string;
   check: 'unchecked' | 'right' | 'wrong';
   /** What the model would have said there, where it is wrong. */
@@ -265,13 +272,6 @@ export interface JobInfo {
   stake?: Amount;
   /** Its settlement and what followed, the first first. */
   transactions: { txid: string; kind: string; height?: number }[];
-}
-
-/** Keys of the embedder's own. Gets digests to sign, never sees a prompt. */
-export interface Signer {
-  publicKey(path: string): Promise<Uint8Array>;
-  sign(path: string, digest: Uint8Array): Promise<Uint8Array>;
-  agree(path: string, publicKey: Uint8Array): Promise<Uint8Array>;
 }
 
 /** Every failure: one sentence for people, and a code for programs. */

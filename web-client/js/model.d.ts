@@ -11,6 +11,10 @@ export interface LoadOptions {
   bytes: Uint8Array;
   /** Whether the bytes may be given to the worker without a copy; they are gone here then. */
   transfer?: boolean;
+  /** Which engine the module is; left out, `wasm-simd`. */
+  engine?: 'wasm-simd' | 'webgpu';
+  /** Ends the worker, in the middle of a computation too. */
+  signal?: AbortSignal;
 }
 
 /** A model, as it describes itself. */
@@ -32,7 +36,7 @@ export interface ModelInfo {
   /** Every id that ends an answer. */
   end: Uint32Array;
   /** How it is computed here. */
-  kernel: 'simd128';
+  kernel: 'simd128' | 'webgpu';
 }
 
 /** How tokens are drawn; left out, the most likely one is taken. */
@@ -96,10 +100,16 @@ export class Model {
   /** Loads a model's package. */
   static load(worker: Worker, options: LoadOptions): Promise<Model>;
   readonly info: ModelInfo;
+  /** Whether the worker failed or was ended: then a new one is needed. */
+  readonly failed: boolean;
   /** A text's ids as a prompt. */
   prompt(text: string): Promise<Uint32Array>;
   /** The text of ids. */
   text(ids: Ids): Promise<string>;
+  /** The text of each id; joined they are the text of all. A character in several tokens stands with the last of them. */
+  texts(ids: Ids): Promise<string[]>;
+  /** What the last of the ids adds to the text of those before it. */
+  ending(ids: Ids): Promise<string>;
   /** Computes an answer. */
   generate(job: Job, onToken?: (id: number) => void): Promise<Generation>;
   /** Checks an answer (RASTiC). */

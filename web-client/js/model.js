@@ -5,30 +5,38 @@ export class Model {
   #waiting = new Map();
   #next = 0;
   #failed;
+  info;
 
   constructor(worker) {
     this.#worker = worker;
-    worker.onmessage = ({ data: { id, progress, error, value } }) => {
+    worker.onmessage = ({ data: { id, progress, error, broken, value } }) => {
       const request = this.#waiting.get(id);
       if (!request) return;
       if (progress !== undefined) return request.onProgress?.(progress);
       this.#waiting.delete(id);
       if (error !== undefined) request.reject(new Error(error));
       else request.resolve(value);
+      if (broken) this.#fail(error);
     };
     worker.onerror = (event) => this.#fail(`the worker failed: ${event.message || 'it could not be loaded'}`);
     worker.onmessageerror = () => this.#fail('a message from the worker could not be read');
   }
 
-  static async load(worker, options) {
+  static async load(worker, { signal, ...options }) {
     const model = new Model(worker);
+    signal?.addEventListener('abort', () => model.end(), { once: true });
+    if (signal?.aborted) model.end();
     // The bytes go over, not a copy: they can be a hundred megabytes and more.
     model.info = await model.#ask('load', options, { transfer: options.transfer ? [options.bytes.buffer] : [] });
     return model;
   }
 
+  get failed() {
+    return this.#failed !== undefined;
+  }
+
   #fail(reason) {
-    this.#failed = new Error(reason);
+    this.#failed ??= new Error(reason);
     for (const { reject } of this.#waiting.values()) reject(this.#failed);
     this.#waiting.clear();
   }
@@ -48,6 +56,14 @@ export class Model {
 
   text(ids) {
     return this.#ask('text', { ids });
+  }
+
+  texts(ids) {
+    return this.#ask('texts', { ids });
+  }
+
+  ending(ids) {
+    return this.#ask('ending', { ids });
   }
 
   open() {

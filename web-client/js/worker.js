@@ -1,5 +1,7 @@
-// The worker that computes: a dedicated worker of type "module". It loads the WASM module when it is told where that is,
-// and then does what model.js asks for, one request after another.
+// The worker that computes: a dedicated worker of type "module". It loads the WASM module when it is told where that
+// is, and then does what model.js asks for, one request after another.
+
+import { ending, texts } from './text.js';
 
 let wasm, model;
 
@@ -12,25 +14,35 @@ const WANTS = { none: 0, last: 1, all: 2 };
 
 const sampling = (s = {}) => [s.temperature ?? 0, s.topK ?? 0, s.topP ?? 1_000_000];
 
+// Each engine's module has a class of its own. What the GPU gives comes later, so its class is made by a promise.
+const ENGINES = {
+  'wasm-simd': (bytes) => new wasm.Model(bytes),
+  webgpu: (bytes) => wasm.GpuModel.load(bytes),
+};
+
 const requests = {
-  async load({ module, wasmUrl, bytes }) {
+  async load({ engine = 'wasm-simd', module, wasmUrl, bytes }) {
     if (typeof WebAssembly !== 'object' || !WebAssembly.validate(SIMD)) {
       throw new Error(
         'this browser has no WASM SIMD, which checking answers needs: use Chrome 91, Firefox 89, Safari 16.4 or newer',
       );
     }
     if (!wasm) {
-      const loaded = await import(module);
+      // Bundlers are to leave this alone: the page says where the module lies.
+      const loaded = await import(/* @vite-ignore */ /* webpackIgnore: true */ module);
       await loaded.default(wasmUrl ? { module_or_path: wasmUrl } : undefined);
       wasm = loaded;
     }
     model?.free();
     model = undefined;
-    model = new wasm.Model(bytes);
+    model = await ENGINES[engine](bytes);
+    if (!model.info || !model.check) throw new Error(`this build of the engine ${engine} cannot check answers`);
     return model.info();
   },
   prompt: ({ text }) => model.prompt(text),
   text: ({ ids }) => model.text(ids),
+  texts: ({ ids }) => texts((some) => model.text(some), ids),
+  ending: ({ ids }) => ending((some) => model.text(some), ids),
   open: () => model.open(),
   close: ({ sequence }) => model.close(sequence),
   forward: ({ feeds }) =>
@@ -57,6 +69,7 @@ self.onmessage = async ({ data: { id, name, argument } }) => {
   } catch (e) {
     // A trap of the module (a fault of ours, or no memory left) leaves it in no known state.
     const broken = e instanceof WebAssembly.RuntimeError;
-    self.postMessage({ id, error: broken ? `the engine failed: ${message(e)}; start a new worker` : message(e) });
+    const error = broken ? `the engine failed: ${message(e)}; start a new worker` : message(e);
+    self.postMessage({ id, broken, error });
   }
 };

@@ -14,12 +14,21 @@ const ARGUMENTS = [
 
 /** Starts Chromium: CAMELID_CHROMIUM, or where Debian puts it. `flags` are further arguments. */
 export async function startBrowser({ flags = [] } = {}) {
+  // Without a folder named, Playwright makes an empty profile and removes it.
+  return chromium.launch(launchOptions(flags));
+}
+
+/** Starts Chromium with the profile in `folder`; gives its one context. */
+export async function launchProfile(folder) {
+  return chromium.launchPersistentContext(folder, launchOptions());
+}
+
+function launchOptions(flags = []) {
   const executablePath = process.env.CAMELID_CHROMIUM ?? '/usr/bin/chromium';
   if (!existsSync(executablePath)) {
-    throw new Error(`no Chromium at ${executablePath}: run sh scripts/setup-browser.sh, or set CAMELID_CHROMIUM`);
+    throw new Error(`no Chromium at ${executablePath}: install chromium, or set CAMELID_CHROMIUM`);
   }
-  // Without a folder named, Playwright makes an empty profile and removes it.
-  return chromium.launch({ executablePath, headless: true, args: [...ARGUMENTS, ...flags] });
+  return { executablePath, headless: true, args: [...ARGUMENTS, ...flags] };
 }
 
 /** Opens `url` in a context of its own, runs `use(page)`, and fails if the page reported an error. */

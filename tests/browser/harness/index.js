@@ -16,14 +16,10 @@ const folder = (name) => {
 export const built = () => folder('CAMELID_WEB');
 export const vectors = () => folder('CAMELID_VECTORS');
 
-/** Starts both. `folders` are served beside the usual ones, `flags` are given to Chromium. */
-export async function start({ folders = {}, flags = [] } = {}) {
-  const server = await serve({
-    '/': here('../page/'),
-    '/js/': here('../../../web-client/js/'),
-    '/web/': built(),
-    ...folders,
-  });
+/** Starts both. `folders` are served beside the usual ones under `policy`, `flags` are given to Chromium. */
+export async function start({ folders = {}, flags = [], policy } = {}) {
+  const usual = { '/': here('../page/'), '/js/': here('../../../web-client/js/'), '/web/': built() };
+  const server = await serve({ ...usual, ...folders }, { policy });
   const browser = await startBrowser({ flags });
   return {
     url: server.url,

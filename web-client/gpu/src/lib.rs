@@ -1,10 +1,16 @@
-//! The engine on a browser's GPU for JavaScript: a package goes in as bytes, tokens after it, logits come out. The same
-//! bits as every other engine; reading back from a GPU is asynchronous, and so is everything that does.
+//! The engine on a browser's GPU for JavaScript: a package goes in as bytes, tokens after it, logits and verdicts come out.
+//! The same bits as every other engine; reading back from a GPU is asynchronous, and so is everything that does.
+
+#[path = "../../worker/src/object.rs"]
+mod object;
+#[path = "../../worker/src/shapes.rs"]
+mod shapes;
 
 use camelid_core::engine::{Gpu, Wgpu};
-use camelid_core::model::{Feed, Package, SequenceId, Want};
+use camelid_core::model::{Feed, Package, Sampling, SequenceId, Want};
+use camelid_core::rastic::{Check, Claim, Plan};
 use camelid_core::units::TokenId;
-use js_sys::Int32Array;
+use js_sys::{Function, Int32Array, Object};
 use std::sync::Arc;
 use wasm_bindgen::prelude::*;
 
@@ -32,6 +38,40 @@ impl GpuModel {
         let gpu = Gpu::open("").await.map_err(failed)?;
         let engine = Wgpu::new(gpu, Arc::new(package)).map_err(failed)?;
         Ok(GpuModel { engine })
+    }
+
+    /// What a list of models shows.
+    pub fn info(&self) -> Object {
+        shapes::info(self.engine.model(), "webgpu")
+    }
+
+    /// Checks an answer (RASTiC): every position, or with `random` the first, the last and one inside.
+    /// `on_progress(done, total)` is called as tokens go through the model. Temperature counts in thousandths, top-p in
+    /// millionths.
+    #[allow(clippy::too_many_arguments)]
+    pub async fn check(
+        &mut self,
+        prompt: Vec<u32>,
+        answer: Vec<u32>,
+        temperature: u32,
+        top_k: u32,
+        top_p: u32,
+        seed: u64,
+        limit: u32,
+        random: Option<u64>,
+        on_progress: Function,
+    ) -> Result<Object, JsError> {
+        let sampling = Sampling::new(temperature, top_k, top_p).map_err(failed)?;
+        let (prompt, answer) = (shapes::tokens(&prompt), shapes::tokens(&answer));
+        let claim = Claim { prompt: &prompt, answer: &answer, limit, sampling, seed };
+        let plan = random.map_or(Plan::Full, |random| Plan::Spot { random });
+        let mut check = Check::new(self.engine.model(), &claim, plan).map_err(failed)?;
+        let sequence = self.engine.open_sequence();
+        let fed = self.feed(sequence, &mut check, &on_progress).await;
+        self.engine.close_sequence(sequence);
+        fed?;
+        let verdict = check.into_verdict().ok_or_else(|| failed("the GPU gave fewer logits than asked for"))?;
+        Ok(shapes::verdict(&verdict))
     }
 
     /// What the browser says of the adapter.
@@ -84,5 +124,19 @@ impl GpuModel {
         }
         let logits = self.engine.forward_async(&batch).await.map_err(failed)?;
         Ok(logits.iter().map(|l| Int32Array::from(l.values())).collect())
+    }
+}
+
+impl GpuModel {
+    /// Feeds a sequence what a check asks for, until it has its verdict.
+    async fn feed(&mut self, sequence: SequenceId, check: &mut Check, progress: &Function) -> Result<(), JsError> {
+        while let Some((tokens, want)) = check.input() {
+            let logits = self.engine.forward_async(&[Feed { sequence, tokens, want }]).await.map_err(failed)?;
+            let Some(logits) = logits.first() else { break };
+            let p = check.advance(logits);
+            // What the page makes of it does not change the verdict.
+            let _ = progress.call2(&JsValue::NULL, &(p.done as f64).into(), &(p.total as f64).into());
+        }
+        Ok(())
     }
 }

@@ -6,14 +6,16 @@
 
 pub mod bench;
 mod object;
+mod shapes;
 
 use camelid_core::model::{Cpu, Engine, Feed, Package, Sampling, SequenceId, Want, generate};
-use camelid_core::rastic::{self, Assertion, Outcome, Plan};
+use camelid_core::rastic::{self, Plan};
 use camelid_core::units::TokenId;
 use core::fmt::Display;
 use core::ops::ControlFlow;
 use js_sys::{Function, Int32Array, Object};
-use object::{Builder, list, text};
+use object::Builder;
+use shapes::{ids, tokens};
 use std::sync::Arc;
 use wasm_bindgen::prelude::*;
 
@@ -38,14 +40,6 @@ fn error(e: impl Display) -> JsError {
     JsError::new(&e.to_string())
 }
 
-fn tokens(ids: &[u32]) -> Vec<TokenId> {
-    ids.iter().copied().map(TokenId).collect()
-}
-
-fn ids(tokens: &[TokenId]) -> Vec<u32> {
-    tokens.iter().map(|t| t.0).collect()
-}
-
 /// A model, and the sequences that are computed with it.
 #[wasm_bindgen]
 pub struct Model {
@@ -64,22 +58,7 @@ impl Model {
 
     /// What a list of models shows, and the kernel that computes.
     pub fn info(&self) -> Object {
-        let info = self.package.info();
-        Builder::default()
-            .set("name", info.name.as_str())
-            .set("licence", info.licence.as_str())
-            .set("root", info.root.to_string())
-            .set("architecture", format!("{:?}", info.architecture).to_lowercase())
-            .set("packageLength", info.package_len as f64)
-            .set("parameters", info.parameters as f64)
-            .set("dim", info.dim)
-            .set("layers", info.layers)
-            .set("context", info.context)
-            .set("vocabulary", info.vocabulary)
-            .set("begin", info.begin.map(|t| t.0))
-            .set("end", ids(&info.end))
-            .set("kernel", self.engine.kernel().name())
-            .done()
+        shapes::info(&self.package.info(), self.engine.kernel().name())
     }
 
     /// A text's ids, as a prompt: with the token that starts it, if the model has one.
@@ -122,7 +101,7 @@ impl Model {
                 tokens.len()
             )));
         }
-        let tokens = self::tokens(tokens);
+        let tokens = shapes::tokens(tokens);
         let mut rest = &tokens[..];
         let mut batch = Vec::with_capacity(sequences.len());
         for ((sequence, length), want) in sequences.iter().zip(lengths).zip(wants) {
@@ -191,24 +170,7 @@ impl Model {
             let _ = on_progress.call2(&JsValue::NULL, &(p.done as f64).into(), &(p.total as f64).into());
         })
         .map_err(error)?;
-        let outcome = |assertion| match verdict.outcome(assertion) {
-            Outcome::Holds => "holds",
-            Outcome::Fails => "fails",
-            Outcome::NotChecked => "not-checked",
-        };
-        let position = |p: &rastic::Position| {
-            let at = Builder::default().set("index", p.index).set("expected", p.expected.0);
-            at.set("found", p.found.0).set("right", p.is_right()).done()
-        };
-        Ok(Builder::default()
-            .set("valid", verdict.is_valid())
-            .set("complete", verdict.is_complete())
-            .set("continuity", outcome(Assertion::Continuity))
-            .set("integrity", outcome(Assertion::Integrity))
-            .set("truncation", outcome(Assertion::Truncation))
-            .set("positions", list(verdict.positions.iter().map(position)))
-            .set("faults", list(verdict.faults.iter().map(text)))
-            .done())
+        Ok(shapes::verdict(&verdict))
     }
 
     /// Measures: tokens a second one by one, and of a prompt.

@@ -1,0 +1,19 @@
+#!/bin/sh
+# The tests of the page in Chromium, as a real node serves it: from a first visit to a verified answer, and what can go wrong
+# on the way. Pictures of each view go to $CAMELID_SCREENSHOTS. WHAT names one of tests/browser/page-tests, such as wallet.
+. "$(dirname "$0")/env.sh"
+. scripts/setup-node.sh
+. scripts/npm.sh
+
+need_node
+need_chromium
+sh scripts/wasm.sh
+sh scripts/www.sh
+npm_packages tests/browser
+say "building the node with the page in it"
+CAMELID_PAGE="$CARGO_TARGET_DIR/web/www" cargo build --locked -p camelid-node --bins --features camelid-node/page
+export CAMELID_WEB="$CARGO_TARGET_DIR/web" CAMELID_BINARY="$CARGO_TARGET_DIR/debug/camelid"
+export CAMELID_SCREENSHOTS="${CAMELID_SCREENSHOTS:-$CARGO_TARGET_DIR/web/screenshots}"
+say "tests of the page in $(${CAMELID_CHROMIUM:-chromium} --version 2>/dev/null || echo Chromium)"
+# Each starts a network of its own: one after another, so that they do not take each other's time.
+exec node --test --test-concurrency=1 --test-reporter=spec tests/browser/page-tests/${WHAT:-*}.test.js

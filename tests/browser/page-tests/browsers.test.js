@@ -1,0 +1,89 @@
+// Browsers that differ: transports that are blocked, two tabs, storage that is refused.
+
+import { after, before, test } from 'node:test';
+import assert from 'node:assert/strict';
+import { startNetwork } from './network.js';
+import { openBrowser, UNREACHABLE, visitWithoutStorage } from './visitor.js';
+
+let network;
+
+before(async () => {
+  network = await startNetwork();
+});
+after(() => network?.stop());
+
+/** A visitor of a browser with `options`; both are closed after `use`. */
+async function withVisitor(options, use) {
+  const browser = await openBrowser({ flags: options.flags });
+  try {
+    const visitor = await browser.visit(network.url, options);
+    await use(visitor);
+    await visitor.leave();
+  } finally {
+    await browser.close();
+  }
+}
+
+/** From a first visit to a verified answer. */
+async function wholeWay(visitor) {
+  await visitor.makeWallet();
+  await visitor.synced();
+  await visitor.getCoins();
+  await visitor.download(network.model);
+  await visitor.ask('Once there was a camel', { limit: 12 });
+  await visitor.rightAnswer();
+}
+
+test('WebRTC comes first', async () => {
+  await withVisitor({}, async (visitor) => {
+    await wholeWay(visitor);
+    assert.deepEqual([...new Set(await visitor.transports())], ['WebRTC']);
+  });
+});
+
+// With this policy and no proxy WebRTC may use no UDP, and nodes listen on nothing else.
+const NO_UDP = '--force-webrtc-ip-handling-policy=disable_non_proxied_udp';
+for (const [what, options] of [
+  ['UDP is blocked', { flags: [NO_UDP], allow: UNREACHABLE }],
+  ['the browser has no WebRTC', { init: () => delete globalThis.RTCPeerConnection }],
+]) {
+  test(`where ${what} WebSocket does`, async () => {
+    await withVisitor(options, async (visitor) => {
+      await wholeWay(visitor);
+      assert.deepEqual([...new Set(await visitor.transports())], ['WebSocket']);
+    });
+  });
+}
+
+test('two tabs: one has the wallet, the other can take it over', async () => {
+  await withVisitor({}, async (visitor) => {
+    await visitor.makeWallet();
+    const first = visitor.page;
+    await visitor.open();
+    await visitor.heading('The wallet is open in another tab').waitFor();
+    await visitor.button('Use it here').click();
+    await visitor.unlock();
+    await visitor.heading('Ask a model').waitFor();
+    await first.getByRole('heading', { name: 'The wallet is open in another tab' }).waitFor();
+    // And back, without a reload.
+    const second = visitor.page;
+    visitor.page = first;
+    await visitor.button('Use it here').click();
+    await visitor.unlock();
+    await second.getByRole('heading', { name: 'The wallet is open in another tab' }).waitFor();
+  });
+});
+
+test('a browser that keeps nothing says so, and the wallet lasts as long as the tab', async () => {
+  const visitor = await visitWithoutStorage(network.url);
+  try {
+    await visitor.heading('Answers you can check').waitFor();
+    await visitor.page.getByText('This browser lacks something').click();
+    await visitor.page.getByText('This browser keeps nothing for this page').waitFor();
+    await wholeWay(visitor);
+    await visitor.page.reload();
+    await visitor.heading('Answers you can check').waitFor();
+  } finally {
+    await visitor.leave();
+  }
+});
