@@ -26,6 +26,6 @@ fi
 sh scripts/wasm.sh
 sh scripts/www.sh
 say "building the node with the page in it"
-CAMELID_PAGE="$CARGO_TARGET_DIR/web/www" \
-    cargo build --locked -p camelid-node -p camelid-tests --bins --features camelid-node/page
+page_sum
+cargo build --locked -p camelid-node -p camelid-tests --bins --features camelid-node/page
 exec "$CARGO_TARGET_DIR/debug/demo" ${cheat:+"$cheat"} ${MODEL:+"$MODEL"}

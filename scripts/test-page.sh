@@ -11,7 +11,8 @@ sh scripts/wasm.sh
 sh scripts/www.sh
 npm_packages tests/browser
 say "building the node with the page in it"
-CAMELID_PAGE="$CARGO_TARGET_DIR/web/www" cargo build --locked -p camelid-node --bins --features camelid-node/page
+page_sum
+cargo build --locked --workspace --bins --features "$(sh scripts/features.sh)"
 export CAMELID_WEB="$CARGO_TARGET_DIR/web" CAMELID_BINARY="$CARGO_TARGET_DIR/debug/camelid"
 export CAMELID_SCREENSHOTS="${CAMELID_SCREENSHOTS:-$CARGO_TARGET_DIR/web/screenshots}"
 say "tests of the page in $(${CAMELID_CHROMIUM:-chromium} --version 2>/dev/null || echo Chromium)"

@@ -1,5 +1,7 @@
 //! The binary `camelid`.
 
+mod page_files;
+
 use mimalloc::MiMalloc;
 use std::process::ExitCode;
 
@@ -8,5 +10,5 @@ use std::process::ExitCode;
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
-    camelid_node::cli::main(camelid_node::run::run)
+    camelid_node::cli::main(|config| camelid_node::run::run(config, page_files::embedded()))
 }

@@ -1,6 +1,6 @@
 //! `camelid node run`: opens the wallet, starts node and API, waits for the end.
 
-use crate::api::{ApiServer, NodeApi, PageOptions, page};
+use crate::api::{ApiServer, NodeApi, PageFiles, PageOptions};
 use crate::config::NodeConfig;
 use crate::node;
 use crate::wallet::{KeyFile, PASSWORD_VARIABLE, Passwords};
@@ -12,7 +12,7 @@ use tracing_subscriber::EnvFilter;
 const USUAL_LOG: &str = "warn,camelid_node=info";
 
 /// Runs a node until Ctrl-C, SIGTERM, or `camelid node stop`.
-pub async fn run(config: NodeConfig) -> anyhow::Result<()> {
+pub async fn run(config: NodeConfig, page: PageFiles) -> anyhow::Result<()> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(USUAL_LOG));
     let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
@@ -20,7 +20,7 @@ pub async fn run(config: NodeConfig) -> anyhow::Result<()> {
     let mnemonic = open_wallet(&config)?;
     let (api, data_dir, network) = (config.api, config.data_dir.clone(), config.network);
     let page = PageOptions {
-        files: page::embedded(),
+        files: page,
         faucet: config.faucet,
         address: config.page,
         hosts: config.page_hosts.clone(),

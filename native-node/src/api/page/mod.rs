@@ -4,14 +4,12 @@
 //! one on another address to IP addresses and to the names that it was told. A name that somebody else points at this
 //! machine (DNS rebinding) is neither.
 
-mod embedded;
 mod faucet;
 mod files;
 mod seeds;
 #[cfg(test)]
 mod tests;
 
-pub use embedded::embedded;
 pub use files::PageFiles;
 
 use super::host::{Host, from_elsewhere};
