@@ -5,6 +5,7 @@ import { Changes } from './changes.js';
 import { aborted, asCamelidError, CamelidError } from './errors.js';
 import { Jobs } from './jobs.js';
 import { askFaucet } from './page.js';
+import { watchPresence } from './presence.js';
 import { estimate, submit } from './prompt.js';
 import { amount } from './request.js';
 import { balanceOf, blockOf, historyOf, seconds, statusOf } from './shapes.js';
@@ -25,6 +26,7 @@ export class Client {
   #ending;
   #status;
   #settle;
+  #unwatch;
 
   /** `texts` and `checks` are engines: reading a prompt does not wait for a check. */
   constructor({ light, lock, network, faucet, texts, checks }) {
@@ -53,8 +55,11 @@ export class Client {
     this.closed = new Promise((resolve) => (this.#settle = resolve));
     void lock.taken.then(() => this.#end('taken-over'));
     if (faucet) this.faucet = () => this.#ask(() => askFaucet(this.address()));
-    // Peers notice at once that a page is gone, if it says so.
-    globalThis.addEventListener?.('pagehide', ({ persisted }) => persisted || void this.#end('closed'));
+    this.#unwatch = watchPresence({
+      pause: () => light.pause(),
+      nudge: () => light.nudge(),
+      gone: () => void this.#end('closed'),
+    });
     void this.#storage.look().then(() => this.#note('status'));
     if (this.wallet === 'open') void this.#persist();
   }
@@ -252,6 +257,7 @@ export class Client {
   }
 
   async #endOnce(why) {
+    this.#unwatch();
     try {
       // What stays to be read.
       this.status();
