@@ -14,5 +14,6 @@ mod outside;
 mod state;
 mod store;
 mod vault;
+mod webrtc;
 
 pub use light::Light;

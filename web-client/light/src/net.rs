@@ -1,19 +1,20 @@
 //! Connections to full nodes: WebRTC first, WebSocket soon after, again after every end.
 
 use crate::error::{Failure, Result};
-use camelid_core::p2p::{LightBehaviour, LightEvent, OneChannel, yamux_config};
+use crate::webrtc::WebRtc;
+use camelid_core::p2p::{LightBehaviour, LightEvent, yamux_config};
 use camelid_core::units::Network;
 use core::str::FromStr;
 use core::time::Duration;
 use libp2p::core::muxing::StreamMuxerBox;
 use libp2p::core::transport::Boxed;
 use libp2p::core::upgrade::Version;
-use libp2p::core::{Endpoint, Transport};
+use libp2p::core::Transport;
 use libp2p::identity::Keypair;
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{Config, ConnectionId, Swarm, SwarmEvent};
-use libp2p::{Multiaddr, PeerId, noise, webrtc_websys, websocket_websys};
+use libp2p::{Multiaddr, PeerId, noise, websocket_websys};
 use std::collections::BTreeMap;
 
 /// As many full nodes are wanted at once.
@@ -100,15 +101,9 @@ pub struct Net {
     known: BTreeMap<PeerId, Known>,
 }
 
-/// Wraps libp2p's transports: data channels carry Yamux, as on the native side.
+/// Both transports as one: each carries Yamux, as on the native side.
 fn transport(keypair: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>> {
-    let webrtc = webrtc_websys::Transport::new(webrtc_websys::Config::new(keypair)).and_then(
-        |(peer, connection), _| async move {
-            let connection = OneChannel::establish(connection, Endpoint::Dialer, yamux_config()).await;
-            let connection = connection.map_err(std::io::Error::other)?;
-            Ok::<_, std::io::Error>((peer, StreamMuxerBox::new(connection)))
-        },
-    );
+    let webrtc = WebRtc::new(keypair).map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
     let noise = noise::Config::new(keypair).map_err(Failure::internal)?;
     let websocket = websocket_websys::Transport::default()
         .upgrade(Version::V1Lazy)
