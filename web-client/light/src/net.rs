@@ -30,6 +30,13 @@ const ATTEMPT: Duration = Duration::from_secs(12);
 /// Between two rounds of attempts: doubles from the one to the other.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
+/// Connections are kept without streams too. Browsers' timers end at 24 days, and longer ones fire at once.
+const IDLE: Duration = Duration::from_secs(20 * 86_400);
+/// A connection that lasted so long was a good one.
+const LASTING: Duration = Duration::from_secs(20);
+/// "A peer asks for peers every ten minutes at most": with some slack.
+const PEERS_EVERY: Duration = Duration::from_secs(660);
+
 /// What the browser speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
@@ -81,6 +88,10 @@ struct Known {
     round: Option<(Duration, Vec<Kind>)>,
     next_round: Duration,
     pause: Duration,
+    /// When the last connection began.
+    since: Duration,
+    /// When it was asked for its peers.
+    asked_for_peers: Option<Duration>,
     /// It broke the protocol, or is of another network.
     banned: bool,
     /// What its last attempt failed with.
@@ -117,7 +128,7 @@ impl Net {
     /// No connection yet.
     pub fn new(keypair: Keypair, network: Network, agent: &str) -> Result<Net> {
         let behaviour = LightBehaviour::new(&keypair, network, agent).map_err(Failure::internal)?;
-        let config = Config::with_wasm_executor().with_idle_connection_timeout(Duration::from_secs(u32::MAX.into()));
+        let config = Config::with_wasm_executor().with_idle_connection_timeout(IDLE);
         let swarm = Swarm::new(transport(&keypair)?, behaviour, keypair.public().to_peer_id(), config);
         Ok(Net { swarm, known: BTreeMap::new() })
     }
@@ -176,6 +187,16 @@ impl Net {
     pub fn addresses(&self) -> Vec<String> {
         let good = self.known.iter().filter(|(_, known)| (known.link.is_some() || known.named) && !known.banned);
         good.flat_map(|(peer, known)| known.addresses.iter().map(move |a| format!("{a}/p2p/{peer}"))).collect()
+    }
+
+    /// Whether a node may be asked for its peers now; then it counts as asked.
+    pub fn may_ask_for_peers(&mut self, peer: &PeerId, now: Duration) -> bool {
+        let Some(known) = self.known.get_mut(peer) else { return false };
+        let due = known.asked_for_peers.is_none_or(|asked| now > asked + PEERS_EVERY);
+        if due {
+            known.asked_for_peers = Some(now);
+        }
+        due
     }
 
     /// Why there is no connection: the last failure of a named node.
@@ -263,16 +284,23 @@ impl Net {
                     return None;
                 }
                 known.link = Some(Link { id: *connection_id, address, kind });
-                (known.round, known.error) = (None, None);
-                (known.next_round, known.pause) = (now, Duration::ZERO);
+                (known.round, known.error, known.since) = (None, None, now);
                 Some(Happened::Connected(*peer_id))
             }
-            SwarmEvent::ConnectionClosed { peer_id, connection_id, .. } => {
+            SwarmEvent::ConnectionClosed { peer_id, connection_id, cause, .. } => {
                 let known = self.known.get_mut(peer_id)?;
                 if known.link.as_ref().is_none_or(|link| link.id != *connection_id) {
                     return None;
                 }
                 known.link = None;
+                known.error = cause.as_ref().map(ToString::to_string);
+                // One that ends soon after it began is not tried again at once.
+                if now < known.since + LASTING {
+                    known.pause = (known.pause * 2).clamp(PAUSE.0, PAUSE.1);
+                    known.next_round = now + known.pause;
+                } else {
+                    (known.next_round, known.pause) = (now, Duration::ZERO);
+                }
                 Some(Happened::Gone(*peer_id))
             }
             SwarmEvent::OutgoingConnectionError { peer_id: Some(peer), connection_id, error } => {

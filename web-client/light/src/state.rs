@@ -303,8 +303,10 @@ impl State {
             Some(Happened::Connected(peer)) => {
                 self.client.connected(peer);
                 self.neighbours.insert(peer, Neighbour::default());
-                let request = Request::Peers(Box::new(PeersRequest { own: None }));
-                self.send(peer, &request, By::Addresses, Duration::from_secs(30));
+                if self.net.may_ask_for_peers(&peer, now.elapsed) {
+                    let request = Request::Peers(Box::new(PeersRequest { own: None }));
+                    self.send(peer, &request, By::Addresses, Duration::from_secs(30));
+                }
                 self.tell_changed("status");
             }
             Some(Happened::Gone(peer)) => {

@@ -19,7 +19,8 @@ const WAITING: (u32, u32) = (256 * 1024, 64 * 1024);
 /// Yamux's windows bound what an honest peer sends before it is read; a channel that brings more is closed.
 const UNREAD_MAX: usize = 4 << 20;
 
-/// A data channel. Clones are the same channel; it is closed when the last is dropped.
+/// A data channel. Clones are the same channel; it is open as long as its connection. (Closing the handshake's would reset a
+/// stream that the native side still knows.)
 #[derive(Clone)]
 pub struct Channel(SendWrapper<Rc<Inner>>);
 
@@ -114,7 +115,6 @@ impl Drop for Inner {
         self.channel.set_onbufferedamountlow(None);
         self.channel.set_onclose(None);
         self.channel.set_onerror(None);
-        self.channel.close();
         if let Some(Handlers { message, change }) = self.handlers.take() {
             drop((message, change));
         }
