@@ -39,6 +39,14 @@ impl<P: Copy + Ord> Jobs<P> {
                     client.blame(peer, fault);
                 }
             }
+            Err(failure) if matches!(&open.kind, Kind::Errand(_, question) if is_offer(question)) => {
+                if let Kind::Errand(job, _) = &open.kind
+                    && let Some(job) = self.jobs.get_mut(job)
+                {
+                    job.spread = true;
+                }
+                client.missed(peer, failure, now);
+            }
             // The way to a receiver far away may be slow: that is not the neighbour's.
             Err(Failure::TimedOut) if matches!(open.kind, Kind::Errand(_, Question::Forward(..))) => {}
             Err(failure) => client.missed(peer, failure, now),
@@ -240,7 +248,7 @@ impl<P: Copy + Ord> Jobs<P> {
             job.due = true;
         }
         if is_offer(question) {
-            job.offered = true;
+            (job.offered, job.spread) = (true, true);
             job.refused.clear();
             job.refused_since = None;
         }

@@ -53,7 +53,7 @@ use crate::message::Payload;
 use crate::model::Sampling;
 use crate::sync::Now;
 use crate::transaction::OutPoint;
-use crate::units::TokenId;
+use crate::units::{Height, TokenId};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::ToString;
@@ -139,6 +139,8 @@ pub struct Jobs<P> {
     /// Which question each peer was asked last.
     last_asked: BTreeMap<P, u64>,
     market: Market<P>,
+    /// Coins that were offered for jobs which came to nothing, and until which height pools bind them to those.
+    known: BTreeMap<OutPoint, Height>,
     events: Vec<JobEvent>,
 }
 
@@ -159,6 +161,7 @@ impl<P: Copy + Ord> Jobs<P> {
             open: BTreeMap::new(),
             last_asked: BTreeMap::new(),
             market: Market::default(),
+            known: BTreeMap::new(),
             events: Vec::new(),
         }
     }
