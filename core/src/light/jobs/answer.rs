@@ -29,6 +29,12 @@ impl<P: Copy + Ord> Jobs<P> {
     pub fn on_answer(&mut self, client: &mut LightClient<P>, id: u64, answer: Result<Response, Failure>, now: Now) {
         let Some(open) = self.open.remove(&id) else { return };
         let peer = open.peer;
+        if let (Kind::Errand(job, question), true) = (&open.kind, answer.is_err())
+            && let Some(job) = self.jobs.get_mut(job).filter(|_| is_offer(question))
+        {
+            // It may have arrived all the same.
+            job.spread = true;
+        }
         if !client.trusts(&peer) {
             return self.free(&open.kind, peer);
         }
@@ -38,14 +44,6 @@ impl<P: Copy + Ord> Jobs<P> {
                 if let Err(fault) = self.on_response(client, peer, &open.kind, response, now) {
                     client.blame(peer, fault);
                 }
-            }
-            Err(failure) if matches!(&open.kind, Kind::Errand(_, question) if is_offer(question)) => {
-                if let Kind::Errand(job, _) = &open.kind
-                    && let Some(job) = self.jobs.get_mut(job)
-                {
-                    job.spread = true;
-                }
-                client.missed(peer, failure, now);
             }
             // The way to a receiver far away may be slow: that is not the neighbour's.
             Err(Failure::TimedOut) if matches!(open.kind, Kind::Errand(_, Question::Forward(..))) => {}

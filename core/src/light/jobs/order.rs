@@ -193,11 +193,11 @@ impl<P: Copy + Ord> Jobs<P> {
             JobCoins::choose(&free, reward, self.market.next_block(), self.params)
         };
         let tip = client.headers().height();
-        choose(tip).or_else(|error| {
+        choose(tip).map_err(|error| {
             // Whether they suffice once they are free.
             let later = self.known.values().filter(|at| **at >= tip).map(|at| at.next());
             let until = later.filter(|until| choose(*until).is_ok()).min();
-            Err(until.map_or(JobOrderError::Payment(error).into(), |until| JobProblem::CoinsKnown { until }))
+            until.map_or(JobOrderError::Payment(error).into(), |until| JobProblem::CoinsKnown { until })
         })
     }
 

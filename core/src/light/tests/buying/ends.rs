@@ -1,5 +1,7 @@
 //! Jobs that end otherwise: nobody takes them, they are given up, the answer is wrong or never comes.
 
+use super::node::Node;
+use super::peers::Lie;
 use super::town::*;
 use crate::light::{CancelError, ForgetError, JobProblem, JobState};
 use crate::message::Payload;
@@ -89,6 +91,8 @@ fn the_coins_of_a_job_that_was_given_up_are_known_for_a_while() {
         assert_eq!(problem, Some(JobProblem::CoinsKnown { until: until.next() }));
         // Nor is it forgotten over a restart.
         town.restart();
+        town.run(1);
+        town.estimate(None);
         town.run(3);
     }
     // What is not offered to anybody is not known.

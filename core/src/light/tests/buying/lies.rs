@@ -1,5 +1,7 @@
 //! Peers that lie about jobs, beside one that does not: the liar is named, the job goes on.
 
+use super::node::Node;
+use super::peers::Lie;
 use super::town::*;
 use crate::light::{Fault, JobState};
 
