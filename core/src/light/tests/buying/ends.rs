@@ -97,7 +97,9 @@ fn the_coins_of_a_job_that_was_given_up_are_known_for_a_while() {
     }
     // What is not offered to anybody is not known.
     town.until("free", |town| town.chain.height() > until);
-    town.run(3);
+    town.estimate(None);
+    // Peers are asked for their tip every few seconds.
+    town.run(8);
     town.disk_full = true;
     let job = town.create();
     town.run(2);
