@@ -221,7 +221,7 @@ impl<P: Copy + Ord> Jobs<P> {
         let to = coin.as_ref().and_then(|coin| p2pkh_key_hash(&coin.output.script_pubkey));
         let pays = to == Some(accept.body.node_key.hash());
         let wrong = match taken {
-            // What no chain changes: who reported such an accept did not look, or lies. The coin's age is another matter.
+            // What no chain changes: who reported such an accept did not look, or lies. A coin's age is something else.
             Err(reason @ DealError::StakeValue { .. }) => Some(reason),
             Err(reason @ DealError::StakeCoin(_)) if !pays => Some(reason),
             _ => None,

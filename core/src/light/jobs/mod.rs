@@ -16,7 +16,7 @@
 //!
 //! Accepts and testaments come from peers' reports and are checked by signature; a stake coin by its Merkle proof (that
 //! nobody spent it is the peers' word: a settlement of a spent coin is never mined, and nobody is paid). Where the
-//! settlement is, the client's own books say, and a deal that does not agree with them waits until it has the blocks. An
+//! settlement is, the client's own books say, and a deal that does not agree waits until it has the blocks. An
 //! offer's signature is checked, the worth of its stake coin is its peer's word, as fee rates are: they are bounded.
 //!
 //! # Money
@@ -216,7 +216,7 @@ impl<P: Copy + Ord> Jobs<P> {
         }
     }
 
-    /// A message for this peer alone, opened: what a full node passed on. Whether it fits a job of ours; what comes twice
+    /// A message for this peer alone, opened: what a full node passed on. Whether it fits a job here; what comes twice
     /// or late does not, and changes nothing.
     pub fn on_message(&mut self, client: &LightClient<P>, payload: &Payload, now: Now) -> bool {
         let id = match payload {

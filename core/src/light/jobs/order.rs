@@ -201,7 +201,7 @@ impl<P: Copy + Ord> Jobs<P> {
         })
     }
 
-    /// The models that peers have, and what nodes ask for them. Lists and offers are kept fresh for a minute from now on:
+    /// The models that peers have, and what nodes ask for them. Lists and offers are kept fresh for a minute from now:
     /// who asks again in a moment knows more.
     pub fn models(&mut self, now: Now) -> Vec<MarketModel<P>> {
         self.market.want_models(now);

@@ -73,8 +73,8 @@ fn is_spent_elsewhere(deal: &ClientDeal, ledger: &Ledger, scanned: Height, depth
     spenders.any(|(txid, height)| Some(txid) != settlement && scanned.since(height) > depth)
 }
 
-/// The coins of a job that came to nothing, and until which height pools bind them to it: "its coins … belong to no other
-/// live job".
+/// The coins of a job that came to nothing, and until which height pools bind them to it: "its coins … belong to no
+/// other live job".
 pub(super) fn known_until<P>(job: &Job<P>, params: &NetworkParams) -> Vec<(OutPoint, Height)> {
     let deal = &job.record.deal;
     let until = deal.create.params.valid_until;
