@@ -41,8 +41,8 @@ pub enum MarketError {
     },
 }
 
-/// Whether somebody would take a job of so many tokens. `asks` are the least rewards of those that serve its model, with
-/// the values of their stake coins.
+/// Whether somebody would take a job of so many tokens. `asks` are the least rewards of those that serve its model,
+/// with the values of their stake coins.
 pub fn check_market(asks: &[(Amount, Amount)], reward: Amount, stake: Amount, tokens: u64) -> Result<(), MarketError> {
     let least = asks.iter().map(|(ask, _)| *ask).min().ok_or(MarketError::Nobody)?;
     if reward < least {

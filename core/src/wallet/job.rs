@@ -50,8 +50,8 @@ pub struct JobCoins {
 }
 
 impl JobCoins {
-    /// Chooses among `free`, coins that are mined and mature, for a job of this reward. `next_block` is the fee rate for
-    /// a place in the next block.
+    /// Chooses among `free`, coins that are mined and mature, for a job of this reward. `next_block` is the fee rate
+    /// for a place in the next block.
     pub fn choose(
         free: &[(OutPoint, Coin)],
         reward: Amount,
@@ -112,8 +112,8 @@ pub enum JobOrderError {
 }
 
 impl JobOrder {
-    /// The offer, signed, and what only the chosen node will see. The wallet's job keys number `index` belong to it and to
-    /// no other job; answers come to `client_peer`.
+    /// The offer, signed, and what only the chosen node will see. The wallet's job keys number `index` belong to it and
+    /// to no other job; answers come to `client_peer`.
     pub fn sign(
         self,
         coins: &JobCoins,

@@ -80,11 +80,11 @@ pub struct Ask<P> {
 pub enum Question {
     /// As it stands.
     Request(Box<Request>),
-    /// Take this and tell everybody: the owner puts it into an envelope for everybody, signs that with its peer key, and
-    /// sends it with [`Submit`](crate::message::ClientRequest::Submit).
+    /// Take this and tell everybody: the owner puts it into an envelope for everybody, signs that with its peer key,
+    /// and sends it with [`Submit`](crate::message::ClientRequest::Submit).
     Submit(Payload),
-    /// Pass this on: the owner puts it into an envelope for this receiver, signs that with its peer key, and sends it with
-    /// [`Forward`](crate::message::Request::Forward).
+    /// Pass this on: the owner puts it into an envelope for this receiver, signs that with its peer key, and sends it
+    /// with [`Forward`](crate::message::Request::Forward).
     Forward(PeerAddress, Payload),
 }
 

@@ -29,6 +29,12 @@ impl<P: Copy + Ord> Jobs<P> {
     pub fn on_answer(&mut self, client: &mut LightClient<P>, id: u64, answer: Result<Response, Failure>, now: Now) {
         let Some(open) = self.open.remove(&id) else { return };
         let peer = open.peer;
+        if let (Kind::Errand(job, question), true) = (&open.kind, answer.is_err())
+            && let Some(job) = self.jobs.get_mut(job).filter(|_| is_offer(question))
+        {
+            // It may have arrived all the same.
+            job.spread = true;
+        }
         if !client.trusts(&peer) {
             return self.free(&open.kind, peer);
         }
@@ -215,7 +221,7 @@ impl<P: Copy + Ord> Jobs<P> {
         let to = coin.as_ref().and_then(|coin| p2pkh_key_hash(&coin.output.script_pubkey));
         let pays = to == Some(accept.body.node_key.hash());
         let wrong = match taken {
-            // What no chain changes: who reported such an accept did not look, or lies. The coin's age is another matter.
+            // What no chain changes: who reported such an accept did not look, or lies. A coin's age is something else.
             Err(reason @ DealError::StakeValue { .. }) => Some(reason),
             Err(reason @ DealError::StakeCoin(_)) if !pays => Some(reason),
             _ => None,
@@ -240,7 +246,7 @@ impl<P: Copy + Ord> Jobs<P> {
             job.due = true;
         }
         if is_offer(question) {
-            job.offered = true;
+            (job.offered, job.spread) = (true, true);
             job.refused.clear();
             job.refused_since = None;
         }

@@ -93,9 +93,11 @@ impl<P: Copy + Ord> Jobs<P> {
             self.on_answer(client, id, Err(crate::light::client::Failure::TimedOut), now);
         }
         self.last_asked.retain(|peer, _| client.trusts(peer));
+        let tip = client.headers().height();
+        self.known.retain(|_, until| *until >= tip);
     }
 
-    /// Whom to ask: of those that may be asked and were not, who answers; of those, the least busy; of those, who was not
+    /// Whom to ask: of those that may be asked and were not, who answers; of those, the least busy; of them, who was not
     /// asked for longest.
     pub(super) fn choose(&self, client: &LightClient<P>, tried: &BTreeSet<P>, now: Now) -> Option<P> {
         let load = |peer: &P| self.open.values().filter(|open| open.peer == *peer).count();

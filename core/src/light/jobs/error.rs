@@ -28,6 +28,15 @@ pub enum JobProblem {
     /// Money, keys, or what no network takes.
     #[error(transparent)]
     Order(#[from] JobOrderError),
+    /// Its coins are known to everybody for another job, which came to nothing.
+    #[error(
+        "the coins were offered for a job that came to nothing, and others take them for no other one before height {until}: \
+         wait, or send the money to yourself"
+    )]
+    CoinsKnown {
+        /// From when on enough of them are free.
+        until: Height,
+    },
     /// The prompt is too long to be sent.
     #[error("the prompt has {found} bytes, at most {MAX_PROMPT_BYTES} can be sent: shorten it")]
     PromptBytes {

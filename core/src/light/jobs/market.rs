@@ -219,7 +219,7 @@ impl<P: Copy + Ord> Market<P> {
         Ok(told.offers.insert(model, offers.clone()) != Some(offers))
     }
 
-    /// The fresh offers for a model: the cheapest first, the larger stake first among equal ones. Of two of one node the
+    /// The fresh offers for a model: the cheapest first, the larger stake first among equal ones. Of two of a node the
     /// later one counts; the worth of its coin is the most that a peer says, so that nobody can hide it.
     pub(super) fn offers(&self, model: &ModelRoot, now: Timestamp) -> Vec<KnownOffer<'_>> {
         let mut best: BTreeMap<PublicKey, (&Signed<ServiceOffer>, Amount)> = BTreeMap::new();

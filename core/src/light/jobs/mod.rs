@@ -16,7 +16,7 @@
 //!
 //! Accepts and testaments come from peers' reports and are checked by signature; a stake coin by its Merkle proof (that
 //! nobody spent it is the peers' word: a settlement of a spent coin is never mined, and nobody is paid). Where the
-//! settlement is, the client's own books say, and a deal that does not agree with them waits until it has the blocks. An
+//! settlement is, the client's own books say, and a deal that does not agree waits until it has the blocks. An
 //! offer's signature is checked, the worth of its stake coin is its peer's word, as fee rates are: they are bounded.
 //!
 //! # Money
@@ -53,7 +53,7 @@ use crate::message::Payload;
 use crate::model::Sampling;
 use crate::sync::Now;
 use crate::transaction::OutPoint;
-use crate::units::TokenId;
+use crate::units::{Height, TokenId};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::ToString;
@@ -139,6 +139,8 @@ pub struct Jobs<P> {
     /// Which question each peer was asked last.
     last_asked: BTreeMap<P, u64>,
     market: Market<P>,
+    /// Coins that were offered for jobs which came to nothing, and until which height pools bind them to those.
+    known: BTreeMap<OutPoint, Height>,
     events: Vec<JobEvent>,
 }
 
@@ -159,6 +161,7 @@ impl<P: Copy + Ord> Jobs<P> {
             open: BTreeMap::new(),
             last_asked: BTreeMap::new(),
             market: Market::default(),
+            known: BTreeMap::new(),
             events: Vec::new(),
         }
     }
@@ -213,7 +216,7 @@ impl<P: Copy + Ord> Jobs<P> {
         }
     }
 
-    /// A message for this peer alone, opened: what a full node passed on. Whether it fits a job of ours; what comes twice
+    /// A message for this peer alone, opened: what a full node passed on. Whether it fits a job here; what comes twice
     /// or late does not, and changes nothing.
     pub fn on_message(&mut self, client: &LightClient<P>, payload: &Payload, now: Now) -> bool {
         let id = match payload {

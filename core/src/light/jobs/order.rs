@@ -12,7 +12,7 @@ use crate::model::Sampling;
 use crate::pool::check_market;
 use crate::sync::Now;
 use crate::transaction::{Coin, OutPoint};
-use crate::units::{Amount, TokenId};
+use crate::units::{Amount, Height, TokenId};
 use crate::wallet::{JobCoins, JobOrder, JobOrderError, RESERVE, settlement_fee, usual_stake};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -116,7 +116,7 @@ impl<P: Copy + Ord> Jobs<P> {
         } else if let Err(error) = check_market(&asks, reward, stake, tokens) {
             Some(error.into())
         } else {
-            coins.err().map(JobProblem::Order)
+            coins.err()
         };
         let takes = |reader: &JobReader| reader.asks <= reward && reader.stake >= stake;
         Estimate {
@@ -182,15 +182,26 @@ impl<P: Copy + Ord> Jobs<P> {
     }
 
     /// Coins that are mined, mature and free, for a job of this reward.
-    fn choose_coins(&self, client: &LightClient<P>, reward: Amount) -> Result<JobCoins, JobOrderError> {
+    fn choose_coins(&self, client: &LightClient<P>, reward: Amount) -> Result<JobCoins, JobProblem> {
         let next = client.headers().height().next();
         let mut free: Vec<(OutPoint, Coin)> = client.ledger().spendable(next, self.params);
         // Change that waits for its block is no coin that a node could check.
         free.retain(|(_, coin)| coin.height < next);
-        Ok(JobCoins::choose(&free, reward, self.market.next_block(), self.params)?)
+        let choose = |until: Height| {
+            let known = |outpoint: &OutPoint| self.known.get(outpoint).is_some_and(|at| *at >= until);
+            let free: Vec<_> = free.iter().filter(|(outpoint, _)| !known(outpoint)).cloned().collect();
+            JobCoins::choose(&free, reward, self.market.next_block(), self.params)
+        };
+        let tip = client.headers().height();
+        choose(tip).map_err(|error| {
+            // Whether they suffice once they are free.
+            let later = self.known.values().filter(|at| **at >= tip).map(|at| at.next());
+            let until = later.filter(|until| choose(*until).is_ok()).min();
+            until.map_or(JobOrderError::Payment(error).into(), |until| JobProblem::CoinsKnown { until })
+        })
     }
 
-    /// The models that peers have, and what nodes ask for them. Lists and offers are kept fresh for a minute from now on:
+    /// The models that peers have, and what nodes ask for them. Lists and offers are kept fresh for a minute from now:
     /// who asks again in a moment knows more.
     pub fn models(&mut self, now: Now) -> Vec<MarketModel<P>> {
         self.market.want_models(now);

@@ -102,6 +102,8 @@ pub(super) struct Job<P> {
     pub(super) prove_at: Duration,
     /// Whether a peer took the offer.
     pub(super) offered: bool,
+    /// Whether the offer may be known to others.
+    pub(super) spread: bool,
     /// Who refused the offer, while nobody took it.
     pub(super) refused: BTreeSet<P>,
     /// Since when.
@@ -127,6 +129,7 @@ impl<P> Job<P> {
             proving: None,
             prove_at: Duration::ZERO,
             offered: false,
+            spread: false,
             refused: BTreeSet::new(),
             refused_since: None,
             verify_at: None,

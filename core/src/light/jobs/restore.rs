@@ -1,6 +1,7 @@
 //! Saving jobs, and what is left of them after a restart.
 
 use super::record::{Job, Record, TAG, VERSION};
+use super::step::known_until;
 use super::{Jobs, RestoreJobError};
 use crate::encode::Encode;
 use crate::hash::{JobId, sha256};
@@ -66,6 +67,9 @@ impl<P: Copy + Ord> Jobs<P> {
             ledger.release(&free);
         }
         ledger.hold(bound);
+        for job in self.jobs.values().filter(|job| job.record.deal.is_over()) {
+            self.known.extend(known_until(job, self.params));
+        }
         let dead = |job: &&Job<P>| matches!(job.record.deal.status(), JobStatus::Expired | JobStatus::Refunded);
         let dead = self.jobs.values().filter(|job| job.record.deal.is_over()).filter(dead);
         dead.filter_map(|job| job.record.deal.settlement_id()).for_each(|txid| ledger.forget(&txid));
@@ -81,7 +85,8 @@ impl<P: Copy + Ord> Jobs<P> {
         client.note_job(index)?;
         record.deal.resume();
         let id = record.deal.create.id(self.params.network);
-        self.jobs.insert(id, Job { hash: sha256(&record.to_bytes()), ..Job::new(record) });
+        // Whether somebody took the offer is forgotten.
+        self.jobs.insert(id, Job { hash: sha256(&record.to_bytes()), spread: true, ..Job::new(record) });
         Ok(())
     }
 }

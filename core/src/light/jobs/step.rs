@@ -3,6 +3,7 @@
 use super::record::Job;
 use super::state::state_of;
 use super::{Deed, JobEvent, Jobs, VerifyRequest, Waiting, facts};
+use crate::block::NetworkParams;
 use crate::deal::{Action, ClientDeal, ClientKeys, Facts};
 use crate::encode::Encode;
 use crate::hash::{JobId, sha256};
@@ -13,7 +14,7 @@ use crate::light::client::Question;
 use crate::light::ledger::Ledger;
 use crate::message::Payload;
 use crate::sync::Now;
-use crate::transaction::Transaction;
+use crate::transaction::{OutPoint, Transaction};
 use crate::units::Height;
 use crate::wallet::Keyring;
 use alloc::boxed::Box;
@@ -24,6 +25,8 @@ use core::time::Duration;
 const STEP: Duration = Duration::from_secs(1);
 /// Blocks of a reorganisation, at most, that bring a settlement in earlier than its job was made.
 const MOST_LEFT: u32 = 1_000;
+/// Seconds.
+const DAY: u32 = 24 * 3600;
 /// Deeds that wait for one job at most. A deal that cannot be saved for long asks for the same again and again.
 const MAX_WAITING: usize = 16;
 
@@ -68,6 +71,20 @@ fn is_spent_elsewhere(deal: &ClientDeal, ledger: &Ledger, scanned: Height, depth
     let settlement = deal.settlement_id();
     let mut spenders = deal.create.coins.iter().filter_map(|coin| ledger.spender(coin.outpoint, looked_from(deal)));
     spenders.any(|(txid, height)| Some(txid) != settlement && scanned.since(height) > depth)
+}
+
+/// The coins of a job that came to nothing, and until which height pools bind them to it: "its coins … belong to no
+/// other live job".
+pub(super) fn known_until<P>(job: &Job<P>, params: &NetworkParams) -> Vec<(OutPoint, Height)> {
+    let deal = &job.record.deal;
+    let until = deal.create.params.valid_until;
+    let until = match deal.status() {
+        JobStatus::Expired if job.spread => until,
+        // What was paid and is in no block is kept in mind for a day.
+        JobStatus::Refunded => until.plus(DAY / params.block_interval.max(1)),
+        _ => return Vec::new(),
+    };
+    deal.create.coins.iter().map(|coin| (coin.outpoint, until)).collect()
 }
 
 impl<P: Copy + Ord> Jobs<P> {
@@ -122,6 +139,8 @@ impl<P: Copy + Ord> Jobs<P> {
         let dead = matches!(deal.status(), JobStatus::Expired | JobStatus::Refunded);
         let settlement = if dead { deal.settlement_id() } else { None };
         job.proving = None;
+        job.spread |= self.errands.iter().any(|errand| errand.job == id && errand.open.is_some());
+        self.known.extend(known_until(job, self.params));
         self.errands.retain(|errand| errand.job != id || errand.open.is_some());
         self.waiting.retain(|waiting| waiting.job != id);
         self.note(client, id, now);

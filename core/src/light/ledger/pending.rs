@@ -54,7 +54,7 @@ impl Pending {
 
 /// Those that may still be mined: all that they spend of ours exists, on the chain or made by another of them. `all` is
 /// in the order in which they were made, `exists` knows what is on the chain.
-pub(super) fn live<'a>(all: &'a [Pending], exists: impl Fn(&OutPoint) -> bool) -> Vec<&'a Pending> {
+pub(super) fn live(all: &[Pending], exists: impl Fn(&OutPoint) -> bool) -> Vec<&Pending> {
     let mut live: Vec<&Pending> = Vec::new();
     for pending in all {
         let made = |outpoint: &OutPoint| live.iter().any(|other| other.txid == outpoint.txid);

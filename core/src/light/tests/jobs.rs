@@ -180,7 +180,7 @@ fn a_new_job_s_keys_are_watched_and_its_payment_waits() {
     assert_eq!((holdings.confirmed, holdings.in_jobs), (Amount::ZERO, terms.reserve));
     assert_eq!(holdings.pending, tx.outputs[2].value);
     world.run(2);
-    assert_eq!(world.submitted, [tx.clone()]);
+    assert_eq!(world.submitted, core::slice::from_ref(&tx));
     mine(&mut chain, stranger(1), vec![tx]);
     world.follow(&chain);
     world.run(8);

@@ -89,7 +89,7 @@ fn a_payment_is_submitted_mined_unmined_and_submitted_again() {
     let refused = world.light.submit(stolen, now);
     assert_eq!(refused, Err(PendingError::Spent { coin: paid.spent[0].0, by: txid }));
     world.run(3);
-    assert_eq!(world.submitted, [paid.tx.clone()]);
+    assert_eq!(world.submitted, core::slice::from_ref(&paid.tx));
     assert!(world.events.iter().any(|e| matches!(e, Event::Submitted { txid: t, .. } if *t == txid)));
     let line = world.light.ledger().history()[0].clone();
     assert_eq!((line.height, line.kind), (None, Kind::Sent { fee: Some(paid.fee) }));

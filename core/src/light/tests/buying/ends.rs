@@ -1,7 +1,9 @@
 //! Jobs that end otherwise: nobody takes them, they are given up, the answer is wrong or never comes.
 
+use super::node::Node;
+use super::peers::Lie;
 use super::town::*;
-use crate::light::{CancelError, ForgetError, JobState};
+use crate::light::{CancelError, ForgetError, JobProblem, JobState};
 use crate::message::Payload;
 use crate::transaction::TxOut;
 use crate::units::{Amount, COIN};
@@ -65,6 +67,50 @@ fn a_job_can_be_given_up_until_it_is_paid() {
     assert_eq!(town.state(&second), JobState::Done);
     let unknown = crate::hash::JobId([1; 32]);
     assert_eq!(town.jobs.cancel(&town.world.light, &unknown, now), Err(CancelError::Unknown { job: unknown }));
+}
+
+#[test]
+fn the_coins_of_a_job_that_was_given_up_are_known_for_a_while() {
+    let mut town = Town::new(Node::Away, 1);
+    let first = town.create();
+    town.run(2);
+    let until = town.jobs.view(&town.world.light, &first).unwrap().bound.unwrap().until.plus(10);
+    let now = town.world.now();
+    town.jobs.cancel(&town.world.light, &first, now).unwrap();
+    // Others pay for the next ones.
+    for _ in 0..2 {
+        let job = town.create();
+        town.run(2);
+        let now = town.world.now();
+        town.jobs.cancel(&town.world.light, &job, now).unwrap();
+    }
+    town.run(2);
+    assert_eq!(town.held(), 0);
+    for _ in 0..2 {
+        let problem = town.estimate(Some(Amount(2 * COIN))).problem;
+        assert_eq!(problem, Some(JobProblem::CoinsKnown { until: until.next() }));
+        // Nor is it forgotten over a restart.
+        town.restart();
+        town.run(1);
+        town.estimate(None);
+        town.run(3);
+    }
+    // What is not offered to anybody is not known.
+    town.until("free", |town| town.chain.height() > until);
+    town.estimate(None);
+    // Peers are asked for their tip every few seconds.
+    town.run(8);
+    town.disk_full = true;
+    let job = town.create();
+    town.run(2);
+    let now = town.world.now();
+    town.jobs.cancel(&town.world.light, &job, now).unwrap();
+    town.disk_full = false;
+    town.run(2);
+    town.node = Node::Honest;
+    let job = town.create();
+    town.until_over(&job);
+    assert_eq!(town.state(&job), JobState::Done);
 }
 
 #[test]

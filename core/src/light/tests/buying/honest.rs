@@ -1,5 +1,6 @@
 //! Jobs that go as they should.
 
+use super::node::Node;
 use super::town::*;
 use crate::contract::Move;
 use crate::job::JobStatus;

@@ -1,5 +1,6 @@
 //! What is known of offers and fees, and what is made of it.
 
+use super::node::Node;
 use super::town::*;
 use crate::job::fixtures::{key, outpoint, peer};
 use crate::light::{JobProblem, JobRequest};

@@ -4,5 +4,7 @@ mod ends;
 mod honest;
 mod lies;
 mod market;
+mod node;
+mod peers;
 mod restarts;
 mod town;

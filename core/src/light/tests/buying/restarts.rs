@@ -1,5 +1,6 @@
 //! The client stops and starts again, and the chain changes its mind.
 
+use super::node::Node;
 use super::town::*;
 use crate::light::tests::world::*;
 use crate::light::{Anchor, Event, JobState, LightClient, Limits, RestoreError};

@@ -1,28 +1,22 @@
 //! A chain, pools, a compute node and peers around a light client with jobs: everything real but sockets and model.
 
+use super::node::Node;
+use super::peers::Lie;
 use crate::chain::Accepted;
 use crate::contract::{WalletRules, settled_in_block};
-use crate::deal::{Action, ComputeDeal, DealVerdict, Facts, VerifyMode, WrongToken};
-use crate::encode::{Decode, Encode};
+use crate::deal::{ComputeDeal, DealVerdict, Facts, VerifyMode, WrongToken};
 use crate::hash::{JobId, ModelRoot};
-use crate::job::fixtures::{hash_of, key, peer};
-use crate::job::{JobAccept, JobStatus, ModelPrice, ServiceOffer, Signed};
+use crate::job::fixtures::{hash_of, peer};
 use crate::light::tests::save::Disk;
 use crate::light::tests::world::*;
-use crate::light::{Ask, Failure, JobEvent, JobRequest, JobState, JobView, Jobs, LightClient, Question, VerifyRequest};
-use crate::message::{
-    Ciphertext, ClientRequest, ClientResponse, FeeRates, JobReport, LightRequest, LightResponse, ModelRequest,
-    ModelResponse, Payload, Refusal, Request, Response, StakedOffer,
-};
+use crate::light::{JobEvent, JobRequest, JobState, JobView, Jobs, LightClient, Question, VerifyRequest};
+use crate::message::Payload;
 use crate::model::Sampling;
-use crate::pool::{AddError, JobPool, PoolError, PoolLimits, TransactionPool};
+use crate::pool::{JobPool, PoolLimits, TransactionPool};
 use crate::script::templates;
-use crate::sync::serve;
-use crate::transaction::{OutPoint, Transaction};
+use crate::transaction::Transaction;
 use crate::units::{Amount, COIN, Height, TokenId};
-use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet};
-use alloc::string::ToString;
+use alloc::collections::BTreeMap;
 use alloc::vec;
 use alloc::vec::Vec;
 use std::sync::OnceLock;
@@ -32,47 +26,6 @@ pub(super) const ANSWER: [TokenId; 4] = [TokenId(11), TokenId(12), TokenId(13), 
 pub(super) const MODEL: ModelRoot = ModelRoot([9; 32]);
 /// What the node asks for 1,000 tokens.
 pub(super) const PRICE: Amount = Amount(COIN);
-
-/// How the node behaves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Node {
-    Honest,
-    /// It accepts nothing.
-    Away,
-    /// It accepts and is never heard of again.
-    SilentAfterAccept,
-    /// Another token than the model's.
-    WrongToken,
-    /// That, and it never reveals on chain.
-    WrongTokenThenSilent,
-    /// It is never heard of again once it is paid.
-    SilentAfterPayment,
-}
-
-/// How a peer lies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Lie {
-    /// A proof with another value in the transaction.
-    ForgedProof,
-    /// The proof of another transaction.
-    OtherProof,
-    /// An accept that nobody signed.
-    ForgedAccept,
-    /// An accept whose coin is somebody else's.
-    ForeignCoin,
-    /// An accept of another job.
-    OtherJob,
-    /// A testament with other terms.
-    ForgedTestament,
-    /// An offer that nobody signed.
-    ForgedOffer,
-    /// Another kind of answer.
-    Confused,
-    /// Refuses every message.
-    Refuser,
-    /// Says nothing about jobs.
-    Silent,
-}
 
 pub(super) struct Town {
     pub world: World,
@@ -93,9 +46,9 @@ pub(super) struct Town {
     /// Whether the answer is checked when that is asked for.
     pub checks: bool,
     pub verified: usize,
-    to_client: Vec<Payload>,
-    to_node: Vec<Payload>,
-    rules: WalletRules,
+    pub to_client: Vec<Payload>,
+    pub to_node: Vec<Payload>,
+    pub rules: WalletRules,
     seen: usize,
     /// Blocks are mined.
     pub mining: bool,
@@ -319,252 +272,6 @@ impl Town {
         self.jobs = new_jobs();
         let refused = self.jobs.restore(&mut self.world.light, self.store.values().map(|bytes| &bytes[..]));
         assert_eq!(refused, []);
-    }
-
-    /// What a peer answers to a question of the jobs.
-    fn answer(&mut self, ask: &Ask<usize>) -> Result<Response, Failure> {
-        if self.world.blamed.contains_key(&ask.peer) {
-            return Err(Failure::Gone);
-        }
-        let lie = self.lies.get(&ask.peer).copied();
-        let response = match &ask.question {
-            Question::Request(request) => self.answer_request(lie, request)?,
-            _ if lie == Some(Lie::Silent) => return Err(Failure::TimedOut),
-            _ if lie == Some(Lie::Refuser) => Response::Client(ClientResponse::Refused(Refusal::new("no"))),
-            Question::Submit(payload) => {
-                self.said.push(ask.question.clone());
-                Response::Client(match self.take(payload) {
-                    Ok(()) => ClientResponse::Accepted,
-                    Err(reason) => ClientResponse::Refused(Refusal::new(&reason)),
-                })
-            }
-            Question::Forward(to, payload) => {
-                self.said.push(ask.question.clone());
-                if *to == peer("node") {
-                    self.to_node.push(payload.clone());
-                    Response::Forwarded
-                } else {
-                    Response::NoRoute(crate::hash::Hash32::default())
-                }
-            }
-        };
-        // What travels is bytes.
-        Ok(Decode::from_bytes(&response.to_bytes()).unwrap())
-    }
-
-    fn answer_request(&self, lie: Option<Lie>, request: &Request) -> Result<Response, Failure> {
-        Ok(match (lie, request) {
-            (Some(Lie::Silent), _) => return Err(Failure::TimedOut),
-            (Some(Lie::Confused), _) => Response::Forwarded,
-            (_, Request::Client(ClientRequest::Job(job))) => match self.report(job) {
-                Some(report) => Response::Client(ClientResponse::Job(Box::new(self.lie_about(lie, *job, report)))),
-                None => Response::Light(LightResponse::NotFound),
-            },
-            (_, Request::Client(ClientRequest::Offers(query))) => {
-                let offers = if query.model == MODEL { vec![self.offer(lie)] } else { vec![] };
-                Response::Client(ClientResponse::Offers(offers))
-            }
-            (_, Request::Client(ClientRequest::FeeRates)) => {
-                Response::Client(ClientResponse::FeeRates(FeeRates { next_block: 1_000, least: 1_000 }))
-            }
-            (_, Request::Model(ModelRequest::List(_))) => Response::Model(ModelResponse::List(vec![])),
-            (_, Request::Light(LightRequest::Proof(txid))) => {
-                let txid = if lie == Some(Lie::OtherProof) { reward(&self.chain, 2).0.txid } else { *txid };
-                match self.chain.transaction_proof(&txid).unwrap() {
-                    Some(mut proof) => {
-                        if lie == Some(Lie::ForgedProof) {
-                            proof.transaction.outputs[0].value.0 *= 2;
-                        }
-                        Response::Light(LightResponse::Proof(Box::new(proof)))
-                    }
-                    None => Response::Light(LightResponse::NotFound),
-                }
-            }
-            (_, Request::Blocks(hashes)) => serve::blocks(&self.chain, hashes).unwrap(),
-            other => panic!("not asked about jobs: {other:?}"),
-        })
-    }
-
-    fn offer(&self, lie: Option<Lie>) -> StakedOffer {
-        let (stake_coin, coin) = reward(&self.chain, 1);
-        let body = ServiceOffer {
-            node_peer: peer("node"),
-            node_key: key("node").public_key(),
-            stake_coin,
-            timestamp: self.world.now().time,
-            models: [ModelPrice { model: MODEL, per_thousand_tokens: PRICE }].into(),
-        };
-        let mut offer = Signed::sign(body, &key("node"), dev().network);
-        if lie == Some(Lie::ForgedOffer) {
-            offer.body.models[0].per_thousand_tokens = Amount(1);
-        }
-        StakedOffer { offer, stake: coin.output.value }
-    }
-
-    fn report(&self, job: &JobId) -> Option<JobReport> {
-        let record = self.job_pool.get(job)?;
-        Some(JobReport {
-            status: record.status,
-            accept: record.accept.as_ref().map(|(accept, _)| accept.clone()),
-            testament: record.testament.clone(),
-            transactions: vec![],
-        })
-    }
-
-    fn lie_about(&self, lie: Option<Lie>, job: JobId, mut report: JobReport) -> JobReport {
-        let accept = |job_id, stake_coin| {
-            let (node_peer, node_key) = (peer("thief"), key("thief").public_key());
-            let body = JobAccept { job_id, node_peer, node_key, stake_coin, block: self.chain.tip_hash() };
-            Some(Signed::sign(body, &key("thief"), dev().network))
-        };
-        let coin = reward(&self.chain, 1).0;
-        match lie {
-            Some(Lie::ForgedAccept) => {
-                report.accept = accept(job, coin);
-                report.accept.as_mut().unwrap().body.node_key = key("node").public_key();
-            }
-            Some(Lie::ForeignCoin) => report.accept = accept(job, coin),
-            Some(Lie::OtherJob) => report.accept = accept(JobId([3; 32]), coin),
-            Some(Lie::ForgedTestament) => {
-                if let Some(testament) = &mut report.testament {
-                    testament.settlement.outputs.last_mut().unwrap().value.0 -= 1;
-                }
-            }
-            _ => {}
-        }
-        report
-    }
-
-    /// A message for everybody.
-    fn take(&mut self, payload: &Payload) -> Result<(), alloc::string::String> {
-        let rules = self.rules;
-        let facts = self.facts(&rules);
-        match payload {
-            Payload::Transaction(tx) => self.publish(tx),
-            Payload::JobCreate(create) => {
-                let coin = |outpoint: &OutPoint| self.chain.coin(outpoint).unwrap();
-                self.job_pool.add_create((**create).clone(), &coin, &facts).map(drop).map_err(|e| e.to_string())
-            }
-            other => panic!("a client says {other:?}"),
-        }
-    }
-
-    /// A transaction goes into the pool, and everybody sees it.
-    pub fn publish(&mut self, tx: &Transaction) -> Result<(), alloc::string::String> {
-        let rules = self.rules;
-        let facts = self.facts(&rules);
-        match self.pool.add(tx.clone(), &self.chain, facts.now) {
-            Ok(_) => {
-                self.job_pool.on_transaction(tx, &facts);
-                if let Some(deal) = self.deals.get_mut(&tx.job_id) {
-                    deal.on_transaction(tx, &facts);
-                }
-                Ok(())
-            }
-            Err(AddError::Refused(PoolError::AlreadyKnown)) => Ok(()),
-            Err(AddError::Refused(_)) if self.chain.transaction_height(&tx.txid()).unwrap().is_some() => Ok(()),
-            Err(error) => Err(error.to_string()),
-        }
-    }
-
-    fn step_node(&mut self) {
-        let rules = self.rules;
-        let facts = self.facts(&rules);
-        self.job_pool.expire(&facts);
-        for payload in core::mem::take(&mut self.to_node) {
-            self.hear_client(payload, &facts);
-        }
-        self.take_jobs(&facts);
-        let ids: Vec<JobId> = self.deals.keys().copied().collect();
-        for id in ids {
-            let Some(deal) = self.deals.get_mut(&id) else { continue };
-            let paid = deal.settlement.is_some();
-            for action in deal.step(&key("node"), &facts) {
-                if self.node == Node::SilentAfterAccept || (self.node == Node::SilentAfterPayment && paid) {
-                    continue;
-                }
-                self.act(&id, action, &facts);
-            }
-        }
-    }
-
-    fn act(&mut self, id: &JobId, action: Action, facts: &Facts<'_>) {
-        match action {
-            Action::Broadcast(Payload::Testament(testament)) => {
-                // It may have lapsed.
-                let _ = self.job_pool.add_testament(*testament, facts);
-            }
-            Action::Broadcast(_) => {}
-            Action::Send(to, payload) => {
-                assert_eq!(to, peer("client"));
-                self.to_client.push(payload);
-            }
-            Action::Publish(_) if self.node == Node::WrongTokenThenSilent => {}
-            Action::Publish(tx) => {
-                if self.publish(&tx).is_err() {
-                    self.deals.get_mut(id).unwrap().on_close_refused();
-                }
-            }
-            Action::Compute => {
-                let mut answer = ANSWER.to_vec();
-                if matches!(self.node, Node::WrongToken | Node::WrongTokenThenSilent) {
-                    answer[1].0 += 1;
-                }
-                self.deals.get_mut(id).unwrap().on_computed(answer, 1, &key("node"), facts).unwrap();
-            }
-            Action::Verify { .. } => panic!("a node does not verify"),
-        }
-    }
-
-    fn hear_client(&mut self, payload: Payload, facts: &Facts<'_>) {
-        // What does not fit is refused and changes nothing.
-        match payload {
-            Payload::JobAssign(m) => {
-                let deal = self.deals.get_mut(&m.body.job_id);
-                let _ = deal.map(|deal| deal.on_assign(&m, &key("node"), facts));
-            }
-            Payload::JobClose(m) => {
-                let deal = self.deals.get_mut(&m.job_id);
-                let _ = deal.map(|deal| deal.on_close(&m, &key("node"), facts));
-            }
-            Payload::CiphertextRequest(m) => {
-                let bytes = self.deals.get(&m.job_id).and_then(|deal| deal.ciphertext()).map(<[u8]>::to_vec);
-                self.to_client.extend(bytes.map(|bytes| Ciphertext { job_id: m.job_id, bytes }.into()));
-            }
-            other => panic!("a client sends {other:?}"),
-        }
-    }
-
-    fn take_jobs(&mut self, facts: &Facts<'_>) {
-        let bound: BTreeSet<OutPoint> =
-            self.deals.values().filter(|d| !d.is_over()).map(|deal| deal.accept.body.stake_coin).collect();
-        let open = self.job_pool.jobs().filter(|(id, r)| {
-            r.status == JobStatus::Created && self.deals.get(id).is_none_or(|d| d.is_over() && d.testament.is_none())
-        });
-        let open: Vec<JobId> = open.map(|(id, _)| *id).collect();
-        let mut free: Vec<_> = [1, 3, 5].map(|height| reward(&self.chain, height)).into();
-        free.retain(|(outpoint, _)| !bound.contains(outpoint) && self.chain.coin(outpoint).unwrap().is_some());
-        for id in open {
-            let record = self.job_pool.get(&id).unwrap();
-            let fits = |(outpoint, _): &&(OutPoint, _)| !record.is_passed_over(outpoint);
-            let Some((stake_coin, coin)) = free.iter().find(fits).filter(|_| self.node != Node::Away).cloned() else {
-                continue;
-            };
-            free.retain(|(outpoint, _)| *outpoint != stake_coin);
-            let body = JobAccept {
-                job_id: id,
-                node_peer: peer("node"),
-                node_key: key("node").public_key(),
-                stake_coin,
-                block: facts.tip_hash,
-            };
-            let accept = Signed::sign(body, &key("node"), dev().network);
-            let (create, values) = (record.create.clone(), record.coin_values.clone());
-            let deal = ComputeDeal::new(create, values, accept.clone(), coin.output.value, hash_of("reward"), facts);
-            if self.job_pool.add_accept(accept, Some(&coin), facts).is_ok() {
-                self.deals.insert(id, deal);
-            }
-        }
     }
 
     pub fn next_block(&mut self) {
