@@ -19,6 +19,8 @@ extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
+pub mod sorted;
+
 pub mod units;
 
 pub mod encode;

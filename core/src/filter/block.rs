@@ -5,8 +5,8 @@ use crate::block::Block;
 use crate::contract::contract_output;
 use crate::hash::BlockHash;
 use crate::script::templates::{is_unspendable, p2pkh};
+use crate::sorted::Set;
 use crate::transaction::{Script, TxOut};
-use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 /// The key of the filter of the block that follows `previous`: the first 16 bytes of that hash. BIP158 takes the block's own
@@ -37,6 +37,6 @@ pub fn script_elements(output: &TxOut) -> Vec<Script> {
 /// it, and the parties of its contracts.
 pub fn block_filter<'a>(block: &'a Block, spent: impl IntoIterator<Item = &'a TxOut>) -> Filter {
     let made = block.transactions.iter().flat_map(|tx| &tx.outputs);
-    let elements: BTreeSet<Vec<u8>> = made.chain(spent).flat_map(script_elements).map(|script| script.0).collect();
+    let elements: Set<Vec<u8>> = made.chain(spent).flat_map(script_elements).map(|script| script.0).collect();
     Filter::build(&key_after(&block.header.previous), &elements)
 }

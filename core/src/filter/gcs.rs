@@ -3,7 +3,7 @@
 use super::bits::{BitReader, BitWriter};
 use crate::encode::{Decode, DecodeError, Encode, Reader, put_bytes, put_varint};
 use crate::hash::{FilterHash, sha256d};
-use alloc::collections::BTreeSet;
+use crate::sorted::Set;
 use alloc::vec::Vec;
 use siphasher::sip::SipHasher24;
 
@@ -76,7 +76,7 @@ fn hashed<'a>(key: &FilterKey, elements: impl Iterator<Item = &'a [u8]>, range: 
 
 impl Filter {
     /// The filter of a set: an element that is named twice counts once.
-    pub fn build<T: AsRef<[u8]> + Ord>(key: &FilterKey, elements: &BTreeSet<T>) -> Filter {
+    pub fn build<T: AsRef<[u8]> + Ord>(key: &FilterKey, elements: &Set<T>) -> Filter {
         let count = elements.len() as u64;
         let mut out = Vec::new();
         put_varint(count, &mut out);

@@ -6,9 +6,9 @@ use crate::encode::{Decode, DecodeError, Encode, Reader, put_vec};
 use crate::encode_struct;
 use crate::hash::{Hash32, JobId, KeyHash, tagged_hash};
 use crate::keys::{PublicKey, SecretKey, Signature};
+use crate::sorted::Set;
 use crate::transaction::OutPoint;
 use crate::units::Network;
-use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 /// The most coins that may pay one job.
@@ -71,7 +71,7 @@ impl JobCreate {
             return Err(JobError::Count { what: "coins", found, max: MAX_JOB_COINS });
         }
         let outpoints: Vec<_> = self.coins.iter().map(|c| c.outpoint).collect();
-        if outpoints.iter().collect::<BTreeSet<_>>().len() != found {
+        if outpoints.iter().collect::<Set<_>>().len() != found {
             return Err(JobError::RepeatedCoin);
         }
         let hash = signing_hash(&self.params, self.change, &outpoints, network.network);

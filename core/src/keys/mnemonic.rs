@@ -72,9 +72,10 @@ impl Mnemonic {
         Zeroizing::new(self.0.to_entropy())
     }
 
-    /// The seed: PBKDF2 of words and passphrase (an empty one is the usual).
+    /// The seed: PBKDF2 of words and passphrase (an empty one is the usual). BIP39 wants the passphrase in Unicode's form
+    /// NFKD, which text in ASCII always has; other text is the caller's to bring into it.
     pub fn seed(&self, passphrase: &str) -> Seed {
-        Zeroizing::new(self.0.to_seed(passphrase))
+        Zeroizing::new(self.0.to_seed_normalized(passphrase))
     }
 }
 

@@ -12,9 +12,9 @@ use crate::block::NetworkParams;
 use crate::encode::{Decode, DecodeError, Encode, Reader, put_vec};
 use crate::hash::{BlockHash, FilterHeader, KeyHash, tagged_hash};
 use crate::keys::DerivationError;
+use crate::sorted::Set;
 use crate::units::Height;
 use crate::wallet::{Branch, Keyring};
-use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 /// The version of what is saved as a whole.
@@ -308,7 +308,7 @@ impl<P: Copy + Ord> LightClient<P> {
         client.forward = Pass::new(&client.watched, state.undone, None);
         client.again = state.again.map(|again| {
             let pass = Pass::new(&again.keys, again.undone, Some(again.end));
-            Again { keys: BTreeSet::from_iter(again.keys), pass }
+            Again { keys: Set::from_iter(again.keys), pass }
         });
         client.unsaved = false;
         Ok(client)

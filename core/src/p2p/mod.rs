@@ -12,7 +12,7 @@ mod one_channel;
 pub use light::{LightBehaviour, LightEvent};
 
 pub use codec::{BytesCodec, REQUEST_MAX, RESPONSE_MAX, Request, RequestTooLong};
-pub use one_channel::{MESSAGE_MAX, OneChannel, OneChannelError};
+pub use one_channel::{Bytes, Duplex, MESSAGE_MAX, OneChannel, OneChannelError};
 
 use crate::hash::tagged_hash;
 pub use crate::message::Topic;

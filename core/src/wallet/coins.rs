@@ -4,9 +4,9 @@ use crate::block::NetworkParams;
 use crate::hash::{JobId, KeyHash};
 use crate::keys::SecretKey;
 use crate::script::{SignError, sign_p2pkh_inputs, templates};
+use crate::sorted::{Map, sort_by_key};
 use crate::transaction::{Coin, MAX_TRANSACTION_BYTES, OutPoint, Transaction, TransactionBuilder, TxOut};
 use crate::units::{Amount, Height};
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 
@@ -143,7 +143,7 @@ pub fn select(coins: &[(OutPoint, Coin)], need: &Need) -> Result<Selection, Paym
     let own_cost = need.fee_rate.fee(INPUT_BYTES);
     let mut candidates: Vec<&(OutPoint, Coin)> =
         coins.iter().filter(|(_, coin)| coin.output.value > own_cost).collect();
-    candidates.sort_by_key(|(outpoint, coin)| (Reverse(coin.output.value), *outpoint));
+    sort_by_key(&mut candidates, |(outpoint, coin)| (Reverse(coin.output.value), *outpoint));
 
     let size = |inputs: usize| need.bytes + inputs * INPUT_BYTES + if inputs < MANY_INPUTS { 0 } else { 2 };
     let mut sum = Amount::ZERO;
@@ -238,7 +238,7 @@ pub fn pay(
         builder = builder.output(selection.change, templates::p2pkh(payment.change));
     }
 
-    let mut keys = BTreeMap::new();
+    let mut keys = Map::new();
     for (coin, Coin { output, .. }) in &selection.coins {
         let no_key = PaymentError::NoKey { coin: *coin };
         let hash = templates::p2pkh_key_hash(&output.script_pubkey).ok_or(no_key.clone())?;

@@ -3,9 +3,9 @@
 use crate::hash::KeyHash;
 use crate::keys::{Address, DerivationError, JobKey, Mnemonic, SecretKey, WalletKeys};
 use crate::script::templates;
+use crate::sorted::Map;
 use crate::transaction::Script;
 use crate::units::Network;
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 /// How many unused addresses are watched beyond the last used one, on each branch (BIP44's gap limit).
@@ -36,7 +36,7 @@ pub struct KeyPath {
 pub struct Keyring {
     network: Network,
     keys: WalletKeys,
-    by_hash: BTreeMap<KeyHash, KeyPath>,
+    by_hash: Map<KeyHash, KeyPath>,
     receive: Row,
     change: Row,
     job: Row,
@@ -59,7 +59,7 @@ impl Keyring {
     pub fn new(network: Network, mnemonic: &Mnemonic) -> Result<Self, DerivationError> {
         let keys = WalletKeys::from_seed(&*mnemonic.seed(""))?;
         let [receive, change, job] = [const { Row { first_unused: 0, hashes: Vec::new() } }; 3];
-        let mut keyring = Keyring { network, keys, by_hash: BTreeMap::new(), receive, change, job };
+        let mut keyring = Keyring { network, keys, by_hash: Map::new(), receive, change, job };
         for branch in Branch::ALL {
             keyring.extend(branch)?;
         }

@@ -2,20 +2,22 @@
 
 use crate::error::{Failure, Result};
 use crate::webrtc::WebRtc;
-use camelid_core::p2p::{LightBehaviour, LightEvent, yamux_config};
+use camelid_core::p2p::{Bytes, LightBehaviour, LightEvent, yamux_config};
+use camelid_core::sorted::{Map, sort_by_key};
 use camelid_core::units::Network;
 use core::str::FromStr;
 use core::time::Duration;
+use libp2p::core::Transport;
 use libp2p::core::muxing::StreamMuxerBox;
 use libp2p::core::transport::Boxed;
-use libp2p::core::upgrade::Version;
-use libp2p::core::Transport;
+use libp2p::core::upgrade::{OutboundConnectionUpgrade, UpgradeInfo};
 use libp2p::identity::Keypair;
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{Config, ConnectionId, Swarm, SwarmEvent};
-use libp2p::{Multiaddr, PeerId, noise, websocket_websys};
-use std::collections::BTreeMap;
+use libp2p::{Multiaddr, PeerId, noise, websocket_websys, yamux};
+use multistream_select::{Version, dialer_select_proto};
+use std::io;
 
 /// As many full nodes are wanted at once.
 const WANTED: usize = 4;
@@ -83,7 +85,7 @@ struct Known {
     named: bool,
     link: Option<Link>,
     /// Attempts that run, and when they began.
-    attempts: BTreeMap<ConnectionId, (Kind, Duration)>,
+    attempts: Map<ConnectionId, (Kind, Duration)>,
     /// The round of attempts: since when, and which kinds were tried in it.
     round: Option<(Duration, Vec<Kind>)>,
     next_round: Duration,
@@ -109,7 +111,20 @@ pub enum Happened {
 /// The connections.
 pub struct Net {
     swarm: Swarm<LightBehaviour>,
-    known: BTreeMap<PeerId, Known>,
+    known: Map<PeerId, Known>,
+}
+
+/// Noise and Yamux over a socket, as libp2p's builder lays them, for the side that dials.
+async fn secured(socket: Bytes, noise: noise::Config) -> io::Result<(PeerId, yamux::Muxer<Bytes>)> {
+    let (name, socket) =
+        dialer_select_proto(socket, noise.protocol_info(), Version::V1Lazy).await.map_err(io::Error::other)?;
+    let socket: Bytes = Box::pin(socket);
+    let (peer, socket) = noise.upgrade_outbound(socket, name).await.map_err(io::Error::other)?;
+    let (socket, yamux): (Bytes, _) = (Box::pin(socket), yamux_config());
+    let (name, socket) =
+        dialer_select_proto(socket, yamux.protocol_info(), Version::V1Lazy).await.map_err(io::Error::other)?;
+    let socket: Bytes = Box::pin(socket);
+    Ok((peer, yamux.upgrade_outbound(socket, name).await?))
 }
 
 /// Both transports as one: each carries Yamux, as on the native side.
@@ -117,9 +132,7 @@ fn transport(keypair: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>> {
     let webrtc = WebRtc::new(keypair).map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
     let noise = noise::Config::new(keypair).map_err(Failure::internal)?;
     let websocket = websocket_websys::Transport::default()
-        .upgrade(Version::V1Lazy)
-        .authenticate(noise)
-        .multiplex(yamux_config())
+        .and_then(move |socket, _| secured(Box::pin(socket), noise))
         .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
     Ok(webrtc.boxed().or_transport(websocket.boxed()).map(|either, _| either.into_inner()).boxed())
 }
@@ -130,7 +143,7 @@ impl Net {
         let behaviour = LightBehaviour::new(&keypair, network, agent).map_err(Failure::internal)?;
         let config = Config::with_wasm_executor().with_idle_connection_timeout(IDLE);
         let swarm = Swarm::new(transport(&keypair)?, behaviour, keypair.public().to_peer_id(), config);
-        Ok(Net { swarm, known: BTreeMap::new() })
+        Ok(Net { swarm, known: Map::new() })
     }
 
     /// libp2p's side.
@@ -174,7 +187,7 @@ impl Net {
         known.named |= named;
         if !known.addresses.contains(&address) && known.addresses.len() < MOST_ADDRESSES {
             known.addresses.push(address);
-            known.addresses.sort_by_key(Kind::of);
+            sort_by_key(&mut known.addresses, Kind::of);
         }
     }
 

@@ -21,6 +21,7 @@ use camelid_core::message::{
     Response, peer_address,
 };
 use camelid_core::p2p::LightEvent;
+use camelid_core::sorted::{Map, Set};
 use camelid_core::sync::Now;
 use camelid_core::units::{Height, Network};
 use camelid_core::wallet::Keyring;
@@ -32,7 +33,7 @@ use libp2p::identity::Keypair;
 use libp2p::request_response::{self, OutboundRequestId};
 use libp2p::swarm::SwarmEvent;
 use libp2p::{Multiaddr, PeerId, identify, ping};
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use wasm_bindgen::JsValue;
 
 /// Headers and filter headers are kept in pieces of so many.
@@ -100,17 +101,17 @@ pub struct State {
     pub jobs: Jobs<PeerId>,
     pub wallet: Wallet,
     asked: HashMap<OutboundRequestId, Asked>,
-    pub neighbours: BTreeMap<PeerId, Neighbour>,
+    pub neighbours: Map<PeerId, Neighbour>,
     pub progress: Option<Progress>,
-    pub silent: BTreeSet<Silence>,
+    pub silent: Set<Silence>,
     pub warnings: VecDeque<(u32, String)>,
     /// What was proved of models.
-    pub models: BTreeMap<ModelRoot, Proved>,
+    pub models: Map<ModelRoot, Proved>,
     /// Bytes of models that are kept, by root.
-    pub stored: BTreeMap<ModelRoot, u64>,
+    pub stored: Map<ModelRoot, u64>,
     /// For the page, in order.
     outbox: Vec<JsValue>,
-    changed: BTreeSet<&'static str>,
+    changed: Set<&'static str>,
     /// A batch that could not be written.
     failed: Option<Batch>,
     saving: bool,
@@ -150,14 +151,14 @@ impl State {
             client: headers_alone(headers)?,
             wallet,
             asked: HashMap::new(),
-            neighbours: BTreeMap::new(),
+            neighbours: Map::new(),
             progress: None,
-            silent: BTreeSet::new(),
+            silent: Set::new(),
             warnings: VecDeque::new(),
-            models: BTreeMap::new(),
-            stored: BTreeMap::new(),
+            models: Map::new(),
+            stored: Map::new(),
             outbox: Vec::new(),
-            changed: BTreeSet::new(),
+            changed: Set::new(),
             failed: None,
             saving: false,
             save_at: Duration::ZERO,

@@ -1,13 +1,13 @@
 //! What the browser keeps: shelves of bytes under keys, in IndexedDB, or in memory where the browser has none to give.
 
 use crate::error::{Failure, Result};
+use camelid_core::sorted::{Map, Set};
 use indexed_db_futures::database::Database;
 use indexed_db_futures::prelude::*;
 use indexed_db_futures::transaction::TransactionMode;
 use indexed_db_futures::{KeyRange, OpenDbResult};
 use js_sys::Uint8Array;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use wasm_bindgen::{JsCast, JsValue};
 
 /// What lies together.
@@ -76,7 +76,7 @@ pub enum Store {
     /// On disk.
     Database(Database),
     /// As long as the page is open.
-    Memory(RefCell<BTreeMap<(Shelf, String), Vec<u8>>>),
+    Memory(RefCell<Map<(Shelf, String), Vec<u8>>>),
 }
 
 fn failed(error: impl core::fmt::Display) -> Failure {
@@ -171,9 +171,8 @@ impl Store {
                 Ok(())
             }
             Store::Database(database) => {
-                let mut names: Vec<&str> = changes.iter().map(|change| change.shelf().name()).collect();
-                names.sort_unstable();
-                names.dedup();
+                let names: Set<&str> = changes.iter().map(|change| change.shelf().name()).collect();
+                let names: Vec<&str> = names.into_iter().collect();
                 let transaction = database.transaction(names.as_slice()).with_mode(TransactionMode::Readwrite);
                 let transaction = transaction.build().map_err(failed)?;
                 for change in changes {
@@ -208,7 +207,7 @@ fn bytes(value: &JsValue) -> Vec<u8> {
     value.dyn_ref::<Uint8Array>().map(Uint8Array::to_vec).unwrap_or_default()
 }
 
-type Shelves = BTreeMap<(Shelf, String), Vec<u8>>;
+type Shelves = Map<(Shelf, String), Vec<u8>>;
 
 fn within<'a>(
     shelves: &'a Shelves,

@@ -160,7 +160,7 @@ impl<P: Copy + Ord> LightClient<P> {
                 wanting.push((state.silent, *peer, far(state)));
             }
         }
-        wanting.sort_unstable_by_key(|(silent, peer, _)| (*silent, *peer));
+        crate::sorted::sort_by_key(&mut wanting, |(silent, peer, _)| (*silent, *peer));
         for (_, peer, far) in wanting {
             if far && bulk {
                 continue;

@@ -25,11 +25,11 @@ use crate::block::NetworkParams;
 use crate::chain::Checkpoints;
 use crate::hash::{KeyHash, Txid};
 use crate::message::{LightResponse, Request, Response};
+use crate::sorted::{Map, Set};
 use crate::sync::Now;
 use crate::units::Height;
 use crate::wallet::Keyring;
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use meter::Meter;
 use peer::{Kind, Open, Peer};
@@ -39,7 +39,7 @@ use submit::Submission;
 /// Keys that more blocks are looked through for, and the way through those.
 #[derive(Clone, Debug)]
 pub(super) struct Again {
-    pub(super) keys: BTreeSet<KeyHash>,
+    pub(super) keys: Set<KeyHash>,
     pub(super) pass: Pass,
 }
 
@@ -50,9 +50,9 @@ pub struct LightClient<P> {
     limits: Limits,
     pub(super) keyring: Keyring,
     /// The keys that every block from now on is looked through for.
-    pub(super) watched: BTreeSet<KeyHash>,
+    pub(super) watched: Set<KeyHash>,
     /// Those of them that earlier blocks have not been looked through for.
-    pub(super) fresh: BTreeSet<KeyHash>,
+    pub(super) fresh: Set<KeyHash>,
     pub(super) headers: HeaderChain<P>,
     pub(super) filters: FilterChain,
     cache: Cache,
@@ -61,11 +61,11 @@ pub struct LightClient<P> {
     /// The way through earlier blocks, for keys that were fresh.
     pub(super) again: Option<Again>,
     pub(super) ledger: Ledger,
-    peers: BTreeMap<P, Peer>,
-    open: BTreeMap<u64, Open<P>>,
+    peers: Map<P, Peer>,
+    open: Map<u64, Open<P>>,
     next_id: u64,
     round: Option<Round<P>>,
-    submissions: BTreeMap<Txid, Submission<P>>,
+    submissions: Map<Txid, Submission<P>>,
     events: Vec<Event<P>>,
     hearing: Hearing,
     meter: Meter,
@@ -112,7 +112,7 @@ impl<P: Copy + Ord> LightClient<P> {
             params,
             limits,
             watched: keyring.watched().copied().collect(),
-            fresh: BTreeSet::new(),
+            fresh: Set::new(),
             forward: Pass::new(keyring.watched(), filters.first(), None),
             keyring,
             headers,
@@ -120,11 +120,11 @@ impl<P: Copy + Ord> LightClient<P> {
             cache: Cache::new(limits.filter_bytes),
             again: None,
             ledger,
-            peers: BTreeMap::new(),
-            open: BTreeMap::new(),
+            peers: Map::new(),
+            open: Map::new(),
             next_id: 0,
             round: None,
-            submissions: BTreeMap::new(),
+            submissions: Map::new(),
             events: Vec::new(),
             hearing: Hearing::default(),
             meter: Meter::default(),
@@ -386,7 +386,7 @@ impl<P: Copy + Ord> LightClient<P> {
         let able = self.able_peers(height, now);
         let mut free: Vec<_> = able.map(|(peer, state)| (state.silent, self.load(peer), *peer)).collect();
         free.retain(|(_, load, _)| *load < self.limits.requests);
-        free.sort_unstable();
+        crate::sorted::sort(&mut free);
         free.into_iter().map(|(.., peer)| peer).collect()
     }
 }

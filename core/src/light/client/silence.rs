@@ -1,8 +1,8 @@
 //! Noticing that nobody says what should be heard.
 
 use super::{Event, LightClient, Silence};
+use crate::sorted::Set;
 use crate::sync::Now;
-use alloc::collections::BTreeSet;
 use core::time::Duration;
 
 /// When what was heard.
@@ -15,7 +15,7 @@ pub(super) struct Hearing {
     /// When the wallet's way through the blocks came on last, or had nothing to do.
     came_on: Option<Duration>,
     /// What is not heard, as the owner was told.
-    told: BTreeSet<Silence>,
+    told: Set<Silence>,
 }
 
 impl Hearing {

@@ -5,11 +5,11 @@ use super::{Ask, Event, Fault, LightClient, Question};
 use crate::hash::{JobId, Txid};
 use crate::light::ledger::PendingError;
 use crate::message::{ClientResponse, Refusal};
+use crate::sorted::Set;
 use crate::sync::Now;
 use crate::transaction::{Script, Transaction, TransactionBuilder, TxOut};
 use crate::units::{Amount, Height};
 use crate::wallet::{FeeRate, Paid, Payment, PaymentError, most_payable, pay};
-use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -21,12 +21,12 @@ pub(super) struct Submission<P> {
     /// It is not submitted before.
     at: Duration,
     /// Who refused it.
-    refused: BTreeSet<P>,
+    refused: Set<P>,
 }
 
 impl<P> Default for Submission<P> {
     fn default() -> Self {
-        Submission { asked: false, at: Duration::ZERO, refused: BTreeSet::new() }
+        Submission { asked: false, at: Duration::ZERO, refused: Set::new() }
     }
 }
 
@@ -67,7 +67,7 @@ impl<P: Copy + Ord> LightClient<P> {
         // Each after those it stands on.
         let ready = live.iter().filter(|p| !p.transaction.inputs.iter().any(|input| waits(&input.previous.txid)));
         let ready: Vec<(Txid, Transaction)> = ready.map(|p| (p.txid(), p.transaction.clone())).collect();
-        let txids: BTreeSet<Txid> = live.iter().map(|pending| pending.txid()).collect();
+        let txids: Set<Txid> = live.iter().map(|pending| pending.txid()).collect();
         self.submissions.retain(|txid, _| txids.contains(txid));
         for (txid, tx) in ready {
             let submission = self.submissions.entry(txid).or_default();

@@ -4,9 +4,9 @@
 use crate::block::Block;
 use crate::hash::{BlockHash, KeyHash};
 use crate::script::templates::p2pkh;
+use crate::sorted::Map;
 use crate::transaction::Script;
 use crate::units::Height;
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 /// Blocks whose filters are asked for at once.
@@ -44,7 +44,7 @@ pub struct Pass {
     /// The last block; none for all that will ever come.
     end: Option<Height>,
     pieces: Vec<Piece>,
-    wanted: BTreeMap<Height, Want>,
+    wanted: Map<Height, Want>,
 }
 
 impl Pass {
@@ -53,7 +53,7 @@ impl Pass {
         // "For each contract among them, as the P2PKH script of the key hash … So a wallet looks for its own scripts
         // alone."
         let scripts = keys.into_iter().map(|hash| p2pkh(*hash)).collect();
-        Pass { scripts, next: start, end, pieces: Vec::new(), wanted: BTreeMap::new() }
+        Pass { scripts, next: start, end, pieces: Vec::new(), wanted: Map::new() }
     }
 
     /// The last block that this goes to; none for all that will ever come.
@@ -197,11 +197,8 @@ impl Pass {
     /// Takes the next block out, if it is here and all before it are done.
     pub fn ready(&mut self) -> Option<(Height, BlockHash, Block)> {
         let unmatched = self.unmatched();
-        let entry = self.wanted.first_entry()?;
-        if *entry.key() >= unmatched || entry.get().block.is_none() {
-            return None;
-        }
-        let (height, want) = entry.remove_entry();
+        self.wanted.first_key_value().filter(|(height, want)| **height < unmatched && want.block.is_some())?;
+        let (height, want) = self.wanted.pop_first()?;
         want.block.map(|(block, _)| (height, want.hash, block))
     }
 }

@@ -1,8 +1,8 @@
 //! One question about filter hashes, put to two peers, and what decides between their answers.
 
 use crate::hash::{BlockHash, FilterHeader};
+use crate::sorted::Map;
 use crate::units::Height;
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 /// A peer's answer: the filter header before the first block, and those of the blocks.
@@ -39,7 +39,7 @@ pub struct Round<P> {
     pub stop: Height,
     /// The last block.
     pub hash: BlockHash,
-    answers: BTreeMap<P, Answer>,
+    answers: Map<P, Answer>,
     /// What the last block's coinbase commits to, once it is proved.
     committed: Option<FilterHeader>,
 }
@@ -47,7 +47,7 @@ pub struct Round<P> {
 impl<P: Copy + Ord> Round<P> {
     /// Nothing has come yet.
     pub fn new(start: Height, stop: Height, hash: BlockHash) -> Self {
-        Round { start, stop, hash, answers: BTreeMap::new(), committed: None }
+        Round { start, stop, hash, answers: Map::new(), committed: None }
     }
 
     /// Whether a peer's answer is here.

@@ -18,8 +18,8 @@ use crate::chain::{BlockStatus, Checkpoints, HeaderEntry, median};
 use crate::encode::{Decode, Encode};
 use crate::hash::{BlockHash, FilterHeader};
 use crate::message::MAX_HEADERS_PER_RESPONSE;
+use crate::sorted::Map;
 use crate::units::{Height, Timestamp};
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use fork::Fork;
 use rows::Rows;
@@ -36,7 +36,7 @@ pub struct HeaderChain<P> {
     /// The best chain above the anchor.
     rows: Rows,
     tip: HeaderEntry,
-    forks: BTreeMap<P, Fork>,
+    forks: Map<P, Fork>,
     checkpoints: Checkpoints,
     most_useless: usize,
     /// From this height on the best chain was not saved.
@@ -52,7 +52,7 @@ impl<P: Copy + Ord> HeaderChain<P> {
             tip: anchor.entry.clone(),
             anchor,
             rows: Rows::default(),
-            forks: BTreeMap::new(),
+            forks: Map::new(),
             checkpoints: Checkpoints::new(),
             most_useless,
             unsaved: None,

@@ -13,10 +13,10 @@ use crate::light::LightClient;
 use crate::light::client::{Failure, Fault, Question};
 use crate::message::{ClientResponse, JobReport, LightResponse, ModelResponse, Payload, Refusal, Response};
 use crate::script::templates::p2pkh_key_hash;
+use crate::sorted::Set;
 use crate::sync::Now;
 use crate::transaction::Coin;
 use alloc::boxed::Box;
-use alloc::collections::BTreeSet;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -168,7 +168,7 @@ impl<P: Copy + Ord> Jobs<P> {
             (None, Some(accept)) => match deal.check_accept(accept, &facts) {
                 Ok(()) if job.proving.is_none() => {
                     let accept = Box::new(accept.clone());
-                    job.proving = Some(Proving { accept, reporter: peer, tried: BTreeSet::new(), open: None });
+                    job.proving = Some(Proving { accept, reporter: peer, tried: Set::new(), open: None });
                     Ok(())
                 }
                 Err(reason @ DealError::Job(_)) => Err(Fault::Report { job: id, reason }),

@@ -7,10 +7,10 @@ use crate::hash::{BlockHash, JobId};
 use crate::light::LightClient;
 use crate::light::client::{Ask, Question};
 use crate::message::{ClientRequest, LightRequest, Payload, Request};
+use crate::sorted::Set;
 use crate::sync::Now;
 use crate::units::Height;
 use alloc::boxed::Box;
-use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -29,7 +29,7 @@ pub(super) struct Errand<P> {
     pub(super) job: JobId,
     pub(super) question: Question,
     /// Who could not, or would not, take it.
-    pub(super) tried: BTreeSet<P>,
+    pub(super) tried: Set<P>,
     /// Who is asked, and since when.
     pub(super) open: Option<(P, Duration)>,
 }
@@ -38,7 +38,7 @@ pub(super) struct Errand<P> {
 #[derive(Clone, Debug)]
 pub(super) struct WantedBlock<P> {
     pub(super) height: Height,
-    pub(super) tried: BTreeSet<P>,
+    pub(super) tried: Set<P>,
     pub(super) open: bool,
 }
 
@@ -99,7 +99,7 @@ impl<P: Copy + Ord> Jobs<P> {
 
     /// Whom to ask: of those that may be asked and were not, who answers; of those, the least busy; of them, who was not
     /// asked for longest.
-    pub(super) fn choose(&self, client: &LightClient<P>, tried: &BTreeSet<P>, now: Now) -> Option<P> {
+    pub(super) fn choose(&self, client: &LightClient<P>, tried: &Set<P>, now: Now) -> Option<P> {
         let load = |peer: &P| self.open.values().filter(|open| open.peer == *peer).count();
         let peers = client.talking_peers(now).filter(|(peer, _)| !tried.contains(peer));
         let free = peers.map(|(peer, silent)| (silent, load(&peer), self.last_asked.get(&peer).copied(), peer));
@@ -132,7 +132,7 @@ impl<P: Copy + Ord> Jobs<P> {
         {
             self.errands.remove(oldest);
         }
-        self.errands.push(Errand { job, question, tried: BTreeSet::new(), open: None });
+        self.errands.push(Errand { job, question, tried: Set::new(), open: None });
     }
 
     fn ask_errands(&mut self, asks: &mut Vec<Ask<P>>, client: &mut LightClient<P>, now: Now) {
@@ -153,7 +153,7 @@ impl<P: Copy + Ord> Jobs<P> {
         }
         // Everybody was asked: the deal says it again.
         let able: Vec<P> = client.talking_peers(now).map(|(peer, _)| peer).collect();
-        let all = |tried: &BTreeSet<P>| !able.is_empty() && able.iter().all(|peer| tried.contains(peer));
+        let all = |tried: &Set<P>| !able.is_empty() && able.iter().all(|peer| tried.contains(peer));
         let over = |errand: &Errand<P>| errand.open.is_none() && all(&errand.tried);
         self.errands.retain(|errand| !over(errand));
     }
@@ -169,7 +169,7 @@ impl<P: Copy + Ord> Jobs<P> {
             if !(job.is_unpaid() && lacks && known && due && job.proving.is_none()) {
                 continue;
             }
-            let Some(peer) = self.choose(client, &BTreeSet::new(), now) else { continue };
+            let Some(peer) = self.choose(client, &Set::new(), now) else { continue };
             if let Some(job) = self.jobs.get_mut(&id) {
                 (job.polled, job.polling) = (Some(now.elapsed), true);
             }
@@ -211,7 +211,7 @@ impl<P: Copy + Ord> Jobs<P> {
     /// A block of the best chain that holds a transaction of ours is to be looked at.
     pub(super) fn want_block(&mut self, client: &LightClient<P>, height: Height) {
         let Some(hash) = client.headers().hash(height) else { return };
-        self.blocks.entry(hash).or_insert(WantedBlock { height, tried: BTreeSet::new(), open: false });
+        self.blocks.entry(hash).or_insert(WantedBlock { height, tried: Set::new(), open: false });
     }
 
     fn ask_blocks(&mut self, asks: &mut Vec<Ask<P>>, client: &mut LightClient<P>, now: Now) {

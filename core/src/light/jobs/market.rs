@@ -9,10 +9,10 @@ use crate::message::{
     ClientRequest, FeeRates, ListedModel, MAX_MODELS_PER_RESPONSE, ModelRequest, OfferQuery, Request, StakedOffer,
 };
 use crate::pool::{PoolLimits, is_fresh};
+use crate::sorted::{Map, Set, sort_by_key};
 use crate::sync::Now;
 use crate::units::{Amount, Timestamp};
 use crate::wallet::FeeRate;
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::cmp::Reverse;
@@ -87,10 +87,10 @@ struct Told {
     models: Vec<ListedModel>,
     /// A list that is coming in parts.
     coming: Vec<ListedModel>,
-    offers: BTreeMap<ModelRoot, Vec<StakedOffer>>,
+    offers: Map<ModelRoot, Vec<StakedOffer>>,
     rates: Option<FeeRates>,
     /// When it was asked last, by the question that it begins with.
-    asked: BTreeMap<Topic, Duration>,
+    asked: Map<Topic, Duration>,
 }
 
 /// An offer, and the most that a peer says its stake coin holds.
@@ -104,16 +104,16 @@ pub(super) struct KnownOffer<'a> {
 /// What peers told about models, offers and fees.
 #[derive(Clone, Debug)]
 pub(super) struct Market<P> {
-    told: BTreeMap<P, Told>,
+    told: Map<P, Told>,
     /// Models whose offers are kept fresh, and until when.
-    wanted: BTreeMap<ModelRoot, Duration>,
+    wanted: Map<ModelRoot, Duration>,
     /// Until when the lists of models are.
     listed: Duration,
 }
 
 impl<P> Default for Market<P> {
     fn default() -> Self {
-        Market { told: BTreeMap::new(), wanted: BTreeMap::new(), listed: Duration::ZERO }
+        Market { told: Map::new(), wanted: Map::new(), listed: Duration::ZERO }
     }
 }
 
@@ -128,7 +128,7 @@ impl<P: Copy + Ord> Market<P> {
     /// Somebody looks at the models.
     pub(super) fn want_models(&mut self, now: Now) {
         self.listed = now.elapsed + INTEREST;
-        let roots: BTreeSet<ModelRoot> =
+        let roots: Set<ModelRoot> =
             self.told.values().flat_map(|told| told.models.iter().map(|model| model.root)).collect();
         roots.into_iter().take(MAX_WANTED).for_each(|root| self.want(root, now));
     }
@@ -222,7 +222,7 @@ impl<P: Copy + Ord> Market<P> {
     /// The fresh offers for a model: the cheapest first, the larger stake first among equal ones. Of two of a node the
     /// later one counts; the worth of its coin is the most that a peer says, so that nobody can hide it.
     pub(super) fn offers(&self, model: &ModelRoot, now: Timestamp) -> Vec<KnownOffer<'_>> {
-        let mut best: BTreeMap<PublicKey, (&Signed<ServiceOffer>, Amount)> = BTreeMap::new();
+        let mut best: Map<PublicKey, (&Signed<ServiceOffer>, Amount)> = Map::new();
         let all = self.told.values().filter_map(|told| told.offers.get(model)).flatten();
         for StakedOffer { offer, stake } in all.filter(|offer| is_fresh(&offer.offer.body, now)) {
             let (known, value) = best.entry(offer.body.node_key).or_insert((offer, *stake));
@@ -238,13 +238,13 @@ impl<P: Copy + Ord> Market<P> {
                 Some(KnownOffer { offer, per_thousand_tokens, stake })
             })
             .collect();
-        offers.sort_by_key(|known| (known.per_thousand_tokens, Reverse(known.stake), known.offer.node_key));
+        sort_by_key(&mut offers, |known| (known.per_thousand_tokens, Reverse(known.stake), known.offer.node_key));
         offers
     }
 
     /// The models that peers have.
     pub(super) fn models(&self, now: Timestamp) -> Vec<MarketModel<P>> {
-        let mut models: BTreeMap<ModelRoot, MarketModel<P>> = BTreeMap::new();
+        let mut models: Map<ModelRoot, MarketModel<P>> = Map::new();
         for (peer, told) in &self.told {
             for listed in &told.models {
                 let model = models.entry(listed.root).or_insert_with(|| MarketModel {

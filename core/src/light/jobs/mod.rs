@@ -51,11 +51,11 @@ use crate::hash::{BlockHash, JobId, ModelRoot, Txid};
 use crate::job::PeerAddress;
 use crate::message::Payload;
 use crate::model::Sampling;
+use crate::sorted::Map;
 use crate::sync::Now;
 use crate::transaction::OutPoint;
 use crate::units::{Height, TokenId};
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use ask::{Errand, Open, WantedBlock};
@@ -125,22 +125,22 @@ pub struct Jobs<P> {
     rules: WalletRules,
     /// Where nodes reach this client.
     address: PeerAddress,
-    jobs: BTreeMap<JobId, Job<P>>,
+    jobs: Map<JobId, Job<P>>,
     /// Forgotten ones, with the change that took them away.
-    removed: BTreeMap<JobId, u64>,
+    removed: Map<JobId, u64>,
     /// How many changes there were, and up to which they are saved.
     changes: u64,
     saved: u64,
     waiting: Vec<Waiting>,
     errands: Vec<Errand<P>>,
     /// Blocks that hold transactions of ours which the deals were not told of.
-    blocks: BTreeMap<BlockHash, WantedBlock<P>>,
-    open: BTreeMap<u64, Open<P>>,
+    blocks: Map<BlockHash, WantedBlock<P>>,
+    open: Map<u64, Open<P>>,
     /// Which question each peer was asked last.
-    last_asked: BTreeMap<P, u64>,
+    last_asked: Map<P, u64>,
     market: Market<P>,
     /// Coins that were offered for jobs which came to nothing, and until which height pools bind them to those.
-    known: BTreeMap<OutPoint, Height>,
+    known: Map<OutPoint, Height>,
     events: Vec<JobEvent>,
 }
 
@@ -151,17 +151,17 @@ impl<P: Copy + Ord> Jobs<P> {
             params,
             rules: WalletRules::for_network(params),
             address,
-            jobs: BTreeMap::new(),
-            removed: BTreeMap::new(),
+            jobs: Map::new(),
+            removed: Map::new(),
             changes: 0,
             saved: 0,
             waiting: Vec::new(),
             errands: Vec::new(),
-            blocks: BTreeMap::new(),
-            open: BTreeMap::new(),
-            last_asked: BTreeMap::new(),
+            blocks: Map::new(),
+            open: Map::new(),
+            last_asked: Map::new(),
             market: Market::default(),
-            known: BTreeMap::new(),
+            known: Map::new(),
             events: Vec::new(),
         }
     }

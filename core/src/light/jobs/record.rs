@@ -5,9 +5,9 @@ use crate::deal::{ClientDeal, DealVerdict};
 use crate::encode::{Decode, DecodeError, Encode, Reader, put_bytes, put_vec};
 use crate::hash::{Hash32, Txid};
 use crate::job::{JobAccept, Signed};
+use crate::sorted::Set;
 use crate::units::{Height, Timestamp};
 use alloc::boxed::Box;
-use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -77,7 +77,7 @@ pub(super) struct Proving<P> {
     /// Who reported it.
     pub(super) reporter: P,
     /// Who was asked for the proof.
-    pub(super) tried: BTreeSet<P>,
+    pub(super) tried: Set<P>,
     /// Who is asked, and since when.
     pub(super) open: Option<(P, Duration)>,
 }
@@ -105,7 +105,7 @@ pub(super) struct Job<P> {
     /// Whether the offer may be known to others.
     pub(super) spread: bool,
     /// Who refused the offer, while nobody took it.
-    pub(super) refused: BTreeSet<P>,
+    pub(super) refused: Set<P>,
     /// Since when.
     pub(super) refused_since: Option<Duration>,
     /// The answer could not be checked; it is checked again then.
@@ -130,7 +130,7 @@ impl<P> Job<P> {
             prove_at: Duration::ZERO,
             offered: false,
             spread: false,
-            refused: BTreeSet::new(),
+            refused: Set::new(),
             refused_since: None,
             verify_at: None,
             published: None,

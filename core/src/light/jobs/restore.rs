@@ -9,8 +9,8 @@ use crate::job::JobStatus;
 use crate::keys::JobKey;
 use crate::light::LightClient;
 use crate::light::save::{RestoreError, from_saved, to_saved};
+use crate::sorted::Set;
 use crate::transaction::OutPoint;
-use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 /// What has changed and is to be stored, in one step.
@@ -60,7 +60,7 @@ impl<P: Copy + Ord> Jobs<P> {
             }
         }
         let live = self.jobs.values().map(|job| &job.record.deal).filter(|deal| !deal.is_over());
-        let bound: BTreeSet<OutPoint> = live.flat_map(|deal| deal.create.coins.iter().map(|c| c.outpoint)).collect();
+        let bound: Set<OutPoint> = live.flat_map(|deal| deal.create.coins.iter().map(|c| c.outpoint)).collect();
         let ledger = client.ledger_mut();
         if refused.is_empty() {
             let free: Vec<OutPoint> = ledger.held().filter(|coin| !bound.contains(coin)).copied().collect();

@@ -96,7 +96,7 @@ impl<P: Copy + Ord> Jobs<P> {
     /// All jobs, the newest first.
     pub fn views(&self, client: &LightClient<P>) -> Vec<JobView> {
         let mut views: Vec<JobView> = self.jobs.iter().map(|(id, job)| self.show(client, *id, job)).collect();
-        views.sort_by_key(|view| (core::cmp::Reverse(view.created), view.id));
+        crate::sorted::sort_by_key(&mut views, |view| (core::cmp::Reverse(view.created), view.id));
         views
     }
 

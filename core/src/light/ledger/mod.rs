@@ -17,10 +17,10 @@ use crate::block::{Block, NetworkParams};
 use crate::encode::{Decode, DecodeError, Encode, Reader, put_vec};
 use crate::hash::{BlockHash, Txid};
 use crate::script::templates::p2pkh_key_hash;
+use crate::sorted::{Map, Set};
 use crate::transaction::{Coin, OutPoint, Transaction};
 use crate::units::{Amount, Height, Timestamp};
 use crate::wallet::{Keyring, spendable};
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use record::{BlockRecord, TxRecord};
 use state::State;
@@ -85,12 +85,12 @@ pub enum PendingError {
 /// The wallet's books.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {
-    records: BTreeMap<Height, BlockRecord>,
+    records: Map<Height, BlockRecord>,
     state: State,
     /// In the order in which they were made.
     pending: Vec<Pending>,
     /// Coins that are put aside.
-    held: BTreeSet<OutPoint>,
+    held: Set<OutPoint>,
 }
 
 impl Ledger {
@@ -232,7 +232,7 @@ impl Ledger {
 
     /// Forgets a transaction and those that stand on it: their coins are free again.
     pub fn forget(&mut self, txid: &Txid) {
-        let mut gone = BTreeSet::from([*txid]);
+        let mut gone = Set::from([*txid]);
         // Each stands on earlier ones alone.
         self.pending.retain(|pending| {
             let stands = pending.transaction.inputs.iter().any(|input| gone.contains(&input.previous.txid));

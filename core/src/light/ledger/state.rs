@@ -3,6 +3,7 @@
 use super::record::{BlockRecord, Contract, Output, TxRecord};
 use crate::contract::Move;
 use crate::hash::{JobId, Txid};
+use crate::sorted::Map;
 use crate::transaction::{Coin, OutPoint};
 use crate::units::{Amount, Height, Timestamp};
 use alloc::collections::BTreeMap;
@@ -69,7 +70,7 @@ pub struct OpenContract {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct State {
     pub(super) coins: BTreeMap<OutPoint, Coin>,
-    pub(super) contracts: BTreeMap<OutPoint, OpenContract>,
+    pub(super) contracts: Map<OutPoint, OpenContract>,
     /// The oldest first.
     pub(super) history: Vec<Entry>,
 }

@@ -10,12 +10,14 @@ mod tests;
 
 pub use messages::MESSAGE_MAX;
 
+use alloc::boxed::Box;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 use libp2p::core::Endpoint;
 use libp2p::core::muxing::{StreamMuxer, StreamMuxerEvent, StreamMuxerExt};
 use libp2p::core::upgrade::{InboundConnectionUpgrade, OutboundConnectionUpgrade, UpgradeInfo};
 use libp2p::futures::future::poll_fn;
+use libp2p::futures::{AsyncRead, AsyncWrite};
 use libp2p::yamux;
 use messages::Messages;
 
@@ -37,10 +39,18 @@ pub enum OneChannelError<E> {
     SecondChannel,
 }
 
+/// Both directions of a stream.
+pub trait Duplex: AsyncRead + AsyncWrite {}
+
+impl<T: AsyncRead + AsyncWrite> Duplex for T {}
+
+/// A stream of whatever kind. Yamux and Noise over these are compiled once, and not again for every transport.
+pub type Bytes = Pin<Box<dyn Duplex + Send>>;
+
 /// A stream muxer that needs one substream of the muxer below it, whatever number of streams it carries.
 pub struct OneChannel<M: StreamMuxer> {
     below: M,
-    yamux: yamux::Muxer<Messages<M::Substream>>,
+    yamux: yamux::Muxer<Bytes>,
     yamux_closed: bool,
 }
 
@@ -67,7 +77,7 @@ where
                 Endpoint::Listener => below.poll_inbound_unpin(cx),
             }
         });
-        let channel = Messages::new(channel.await.map_err(OneChannelError::Channel)?);
+        let channel: Bytes = Box::pin(Messages::new(channel.await.map_err(OneChannelError::Channel)?));
         // "Inside it is Yamux, the dialer as its client; nothing is negotiated."
         let name = config.protocol_info().next().unwrap_or_default();
         let yamux = match role {

@@ -2,6 +2,7 @@
 
 use super::channel::Channel;
 use super::{sdp, thrown};
+use camelid_core::p2p::Bytes;
 use core::cell::{Cell, RefCell};
 use core::net::SocketAddr;
 use core::pin::Pin;
@@ -85,12 +86,12 @@ impl Peer {
     async fn begin(&self, target: SocketAddr, theirs: Fingerprint) -> io::Result<Fingerprint> {
         let offer = JsFuture::from(self.connection.create_offer()).await.map_err(thrown)?;
         let offer = Reflect::get(&offer, &"sdp".into()).map_err(thrown)?.as_string().unwrap_or_default();
-        let ufrag = libp2p_webrtc_utils::sdp::random_ufrag();
+        let ufrag = sdp::random_ufrag();
         let local = RtcSessionDescriptionInit::new(RtcSdpType::Offer);
         local.set_sdp(&sdp::with_ufrag(&offer, &ufrag));
         JsFuture::from(self.connection.set_local_description(&local)).await.map_err(thrown)?;
         let remote = RtcSessionDescriptionInit::new(RtcSdpType::Answer);
-        remote.set_sdp(&libp2p_webrtc_utils::sdp::answer(target, theirs, &ufrag));
+        remote.set_sdp(&sdp::answer(target, theirs, &ufrag));
         JsFuture::from(self.connection.set_remote_description(&remote)).await.map_err(thrown)?;
         let ours = self.connection.local_description().and_then(|local| sdp::fingerprint(&local.sdp()));
         ours.ok_or_else(|| io::Error::other("WebRTC: the browser's offer names no SHA-256 fingerprint"))
@@ -115,7 +116,7 @@ pub async fn connect(target: SocketAddr, theirs: Fingerprint, keypair: Keypair) 
     let handshake = Channel::new(peer.connection.create_data_channel_with_data_channel_dict("", &handshake));
     let (stream, _) = Stream::new(handshake);
     let ours = peer.begin(target, theirs).await?;
-    let id = noise::outbound(keypair, stream, theirs, ours).await.map_err(io::Error::other)?;
+    let id = noise::outbound::<Bytes>(keypair, Box::pin(stream), theirs, ours).await.map_err(io::Error::other)?;
     let (stream, _) = Stream::new(Channel::new(peer.connection.create_data_channel("")));
     Ok((id, Connection { peer: SendWrapper::new(peer), stream: Some(stream) }))
 }
