@@ -45,6 +45,16 @@ else
     }
 fi
 
+# `wasm_opt MODULE OPTION...`: in place.
+wasm_opt() {
+    module_in=$1
+    shift
+    node web-client/node_modules/binaryen/bin/wasm-opt "$@" --enable-simd --enable-bulk-memory --enable-sign-ext \
+        --enable-nontrapping-float-to-int --enable-mutable-globals --enable-reference-types --enable-multivalue \
+        "$module_in" -o "$module_in.small"
+    mv "$module_in.small" "$module_in"
+}
+
 # `wasm_module MADE BINDGEN MANIFEST OUT OPTIMISE`: turns cargo's module into what browsers load, in OUT: MANIFEST's program
 # BINDGEN writes the JavaScript, wasm-opt makes the module small or fast. Nothing to do if OUT is newer.
 wasm_module() {
@@ -53,10 +63,11 @@ wasm_module() {
     rm -rf "$4" && mkdir -p "$4"
     "$CARGO_TARGET_DIR/bindgen/debug/$2" "$1" "$4"
     module="$4/$(basename "$1" .wasm)_bg.wasm"
-    node web-client/node_modules/binaryen/bin/wasm-opt "$5" --enable-simd --enable-bulk-memory --enable-sign-ext \
-        --enable-nontrapping-float-to-int --enable-mutable-globals --enable-reference-types --enable-multivalue \
-        "$module" -o "$module.small"
-    mv "$module.small" "$module"
+    wasm_opt "$module" "$5" -g
+    # Functions with like names have like code, which compresses better side by side. Then nobody needs the names.
+    if [ "$5" = -Oz ]; then
+        wasm_opt "$module" --reorder-functions-by-name
+    fi
     : > "$4/complete"
     say "built $module: $(wc -c < "$module") B, compressed $(gzip -9 -c "$module" | wc -c) B"
 }

@@ -12,6 +12,7 @@ use camelid_core::filter::{
 };
 use camelid_core::hash::{BlockHash, FilterHeader, Hash32, JobId, sha256d};
 use camelid_core::script::templates;
+use camelid_core::sorted::Set;
 use camelid_core::transaction::{OutPoint, Script, Transaction, TxIn, TxOut};
 use camelid_core::units::{Amount, Timestamp};
 use siphasher::sip::SipHasher24;
@@ -96,7 +97,7 @@ fn hostile(choices: &mut Choices<'_>) {
 fn built(choices: &mut Choices<'_>) {
     let key = FilterKey(choices.array());
     let others: Vec<[u8; 2]> = (0..choices.below(5)).map(|_| choices.array()).collect();
-    let mut set: BTreeSet<Vec<u8>> = BTreeSet::new();
+    let mut set: Set<Vec<u8>> = Set::new();
     while !choices.is_empty() {
         let length = choices.below(40);
         set.insert(choices.bytes(length).to_vec());

@@ -4,6 +4,7 @@
 //! module computes no model: that is the worker's. JavaScript's side of it is `web-client/js/client.js`.
 #![cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 
+mod address;
 mod error;
 mod light;
 mod models;

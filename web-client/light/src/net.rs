@@ -5,7 +5,6 @@ use crate::webrtc::WebRtc;
 use camelid_core::p2p::{Bytes, LightBehaviour, LightEvent, yamux_config};
 use camelid_core::sorted::{Map, sort_by_key};
 use camelid_core::units::Network;
-use core::str::FromStr;
 use core::time::Duration;
 use libp2p::core::Transport;
 use libp2p::core::muxing::StreamMuxerBox;
@@ -153,7 +152,7 @@ impl Net {
 
     /// Reads an address that somebody typed or configured: it must name the peer, and be of a kind that browsers dial.
     pub fn parse(text: &str) -> Result<Multiaddr> {
-        let address = Multiaddr::from_str(text.trim()).map_err(|e| {
+        let address = crate::address::read(text.trim()).map_err(|e| {
             Failure::bad_address(format_args!(
                 "{text:?} is no address of a node ({e}): expected one like /ip4/…/tcp/…/ws/p2p/…"
             ))

@@ -3,6 +3,7 @@
 use crate::error::{Failure, Result};
 use camelid_core::sorted::{Map, Set};
 use indexed_db_futures::database::Database;
+use indexed_db_futures::error::{Error, OpenDbError};
 use indexed_db_futures::prelude::*;
 use indexed_db_futures::transaction::TransactionMode;
 use indexed_db_futures::{KeyRange, OpenDbResult};
@@ -79,7 +80,17 @@ pub enum Store {
     Memory(RefCell<Map<(Shelf, String), Vec<u8>>>),
 }
 
-fn failed(error: impl core::fmt::Display) -> Failure {
+/// What the browser says of its storage; what can go wrong with numbers in it concerns nobody, and is much text.
+fn said(error: Error) -> String {
+    match error {
+        Error::DomException(error) => error.message(),
+        Error::Unknown(error) => error.to_string(),
+        _ => "it holds something else than was kept there".into(),
+    }
+}
+
+fn failed(error: impl Into<Error>) -> Failure {
+    let error = said(error.into());
     Failure::storage(format_args!(
         "the browser's storage failed: {error}; free some disk space, or allow this page to store data"
     ))
@@ -101,6 +112,10 @@ impl Store {
         match open_database(name).await {
             Ok(database) => Store::Database(database),
             Err(error) => {
+                let error = match error {
+                    OpenDbError::Base(error) => said(error),
+                    _ => "it has no IndexedDB".into(),
+                };
                 crate::outside::report(&format!("nothing is kept in this browser: {error}"));
                 Store::Memory(RefCell::default())
             }
@@ -135,7 +150,7 @@ impl Store {
                 let range: KeyRange<String> = (prefix.to_string()..end_of(prefix)).into();
                 let found = store.get_all::<JsValue>().with_query::<String, _>(range);
                 let found = found.primitive().map_err(failed)?.await.map_err(failed)?;
-                found.map(|value| value.as_ref().map(bytes).map_err(failed)).collect()
+                found.map(|value| value.map(|value| bytes(&value)).map_err(failed)).collect()
             }
         }
     }
