@@ -6,8 +6,8 @@ mod file;
 mod password;
 
 pub use camelid_core::wallet::{
-    Balance, Branch, FeeRate, INPUT_BYTES, KeyPath, Keyring, Need, Paid, Payment, PaymentError, Selection, balance, pay,
-    select, spendable,
+    Balance, Branch, FeeRate, INPUT_BYTES, KeyPath, Keyring, Need, Paid, Payment, PaymentError, Selection, balance,
+    pay, select, spendable,
 };
 pub use file::{KeyFile, KeyFileError};
 pub use password::{PASSWORD_VARIABLE, PasswordError, Passwords};

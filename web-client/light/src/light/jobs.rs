@@ -3,7 +3,7 @@
 use super::Light;
 use crate::error::{Failure, Result};
 use crate::models;
-use crate::object::{Builder, list};
+use crate::object::{Builder, list, text};
 use crate::outside;
 use camelid_core::deal::{DealVerdict, VerifyMode, WrongToken};
 use camelid_core::hash::{JobId, ModelRoot};
@@ -303,7 +303,7 @@ fn view(job: &JobView) -> Object {
         JsValue::from(paid.done())
     });
     Builder::default()
-        .set("id", job.id.to_string())
+        .set("id", text(job.id))
         .set("request", request.done())
         .set("created", f64::from(job.created.0))
         .set("state", job.state.name())

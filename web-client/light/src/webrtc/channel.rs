@@ -104,7 +104,8 @@ impl Inner {
     }
 
     fn is_over(&self) -> bool {
-        self.ended.get() || matches!(self.channel.ready_state(), RtcDataChannelState::Closing | RtcDataChannelState::Closed)
+        self.ended.get()
+            || matches!(self.channel.ready_state(), RtcDataChannelState::Closing | RtcDataChannelState::Closed)
     }
 }
 
