@@ -26,10 +26,7 @@ async function withVisitor(options, use) {
 
 /** From a first visit to a verified answer. */
 async function wholeWay(visitor) {
-  await visitor.makeWallet();
-  await visitor.synced();
-  await visitor.getCoins();
-  await visitor.download(network.model);
+  await visitor.begin(network.model);
   await visitor.ask('Once there was a camel', { limit: 12 });
   await visitor.rightAnswer();
 }

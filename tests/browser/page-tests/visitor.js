@@ -110,6 +110,14 @@ export class Visitor {
     return this.words;
   }
 
+  /** All that comes before the first prompt: a wallet, coins, the model. */
+  async begin(model) {
+    await this.makeWallet();
+    await this.synced();
+    await this.getCoins();
+    await this.download(model);
+  }
+
   /** Restores a wallet as on the first visit. */
   async restore(words, password = PASSWORD) {
     await this.button('Restore one from its words').click();

@@ -124,7 +124,7 @@ impl Light {
         state.wake();
     }
 
-    /// Ends all connections for now; the next step of the loop begins new ones. For a page that may be frozen.
+    /// Ends all connections, for a page that is about to be frozen; it finds new ones when it runs again.
     pub fn pause(&self) {
         self.state.borrow_mut().net.close();
     }

@@ -93,7 +93,7 @@ fn ids(tokens: &[TokenId]) -> Uint32Array {
 impl Light {
     /// The models that are offered or kept here.
     pub async fn models(&self) -> core::result::Result<Array, JsValue> {
-        Ok(models::models(&self.state, &self.store).await?)
+        Ok(models::models(&self.state).await?)
     }
 
     /// Fetches what is missing of a model.
