@@ -78,7 +78,7 @@ test('without a network the page opens, and shows what is kept', async () => {
   await visitor.view('Prompt');
   await visitor.link(/A story that is told before/).click();
   await visitor.rightAnswer();
-  await network.startAgain();
+  await network.front.start();
   await visitor.synced();
 });
 
