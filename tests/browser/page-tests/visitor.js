@@ -26,11 +26,10 @@ export async function openBrowser(options) {
   };
 }
 
-/** A visitor whose browser refuses to keep anything for any page, as its settings can be. */
-export async function visitWithoutStorage(url, options = {}) {
+/** A visitor whose browser has settings of its own, as its preferences file writes them. */
+export async function visitWithSettings(url, settings, options = {}) {
   const profile = mkdtempSync(join(tmpdir(), 'camelid-profile-'));
   mkdirSync(join(profile, 'Default'));
-  const settings = { profile: { default_content_setting_values: { cookies: 2 } } };
   writeFileSync(join(profile, 'Default/Preferences'), JSON.stringify(settings));
   const visitor = new Visitor(await launchProfile(profile), url, options.allow);
   visitor.context.once('close', () => rmSync(profile, { recursive: true, force: true }));

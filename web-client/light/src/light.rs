@@ -73,7 +73,7 @@ fn restore_headers(params: &'static NetworkParams, bytes: &[u8]) -> HeaderChain<
     let most = Limits::default().useless_headers;
     let kept = HeaderChain::restore(params, Anchor::genesis(params), most, bytes);
     kept.unwrap_or_else(|error| {
-        outside::report(&format!("{error}: they are fetched again"));
+        outside::note(&format!("{error}: they are fetched again"));
         HeaderChain::new(params, Anchor::genesis(params), most)
     })
 }

@@ -101,7 +101,7 @@ impl Store {
         match open_database(name).await {
             Ok(database) => Store::Database(database),
             Err(error) => {
-                crate::outside::report(&format!("nothing is kept in this browser: {error}"));
+                crate::outside::note(&format!("nothing is kept in this browser: {error}"));
                 Store::Memory(RefCell::default())
             }
         }
