@@ -71,7 +71,7 @@ bench-plots: setup ## Draw the plots of docs/performance.md again
 train: setup ## Train the default model from nothing, or go on with it: make train TEACHER=path/to/stories260K.bin
 	@TEACHER="$(TEACHER)" sh scripts/train.sh
 
-fuzz: setup ## Run the fuzz targets, twenty minutes each: TARGET=name SECONDS=60, MERGE=1 puts what is new into the corpus
+fuzz: setup ## Run the fuzz targets, twenty minutes each: TARGET='name name' SECONDS=60, MERGE=1 puts what is new into the corpus
 	@TARGET="$(TARGET)" SECONDS="$(SECONDS)" MERGE="$(MERGE)" sh scripts/fuzz.sh
 
 lint: setup ## Format and lints alone

@@ -12,8 +12,8 @@ sh scripts/www.sh
 npm_packages tests/browser
 say "building the node with the page in it"
 page_sum
-# As scripts/demo.sh does: neither compiles anything for the other.
-cargo build --locked -p camelid-node -p camelid-tests --bins --features camelid-node/page
+# As the tests of the whole workspace do, which have compiled all of it before: the page's own part takes seconds.
+cargo build --locked --workspace --all-targets --features "$(sh scripts/features.sh)"
 export CAMELID_WEB="$CARGO_TARGET_DIR/web" CAMELID_BINARY="$CARGO_TARGET_DIR/debug/camelid"
 export CAMELID_SCREENSHOTS="${CAMELID_SCREENSHOTS:-$CARGO_TARGET_DIR/web/screenshots}"
 say "tests of the page in $(${CAMELID_CHROMIUM:-chromium} --version 2>/dev/null || echo Chromium)"

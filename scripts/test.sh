@@ -5,6 +5,11 @@
 
 sh scripts/lint.sh
 
+# The page goes into the node, so it comes first.
+sh scripts/wasm.sh
+sh scripts/www.sh
+page_sum
+
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 # A test that cannot run appends "SKIPPED name: reason" to this file (camelid_test_support::skipped).

@@ -3,7 +3,7 @@
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { startNetwork } from './network.js';
-import { openBrowser, UNREACHABLE, visitWithoutStorage } from './visitor.js';
+import { openBrowser, UNREACHABLE, visitWithSettings } from './visitor.js';
 
 let network;
 
@@ -14,7 +14,7 @@ after(() => network?.stop());
 
 /** A visitor of a browser with `options`; both are closed after `use`. */
 async function withVisitor(options, use) {
-  const browser = await openBrowser({ flags: options.flags });
+  const browser = await openBrowser();
   try {
     const visitor = await browser.visit(network.url, options);
     await use(visitor);
@@ -26,10 +26,7 @@ async function withVisitor(options, use) {
 
 /** From a first visit to a verified answer. */
 async function wholeWay(visitor) {
-  await visitor.makeWallet();
-  await visitor.synced();
-  await visitor.getCoins();
-  await visitor.download(network.model);
+  await visitor.begin(network.model);
   await visitor.ask('Once there was a camel', { limit: 12 });
   await visitor.rightAnswer();
 }
@@ -41,19 +38,24 @@ test('WebRTC comes first', async () => {
   });
 });
 
-// With this policy and no proxy WebRTC may use no UDP, and nodes listen on nothing else.
-const NO_UDP = '--force-webrtc-ip-handling-policy=disable_non_proxied_udp';
-for (const [what, options] of [
-  ['UDP is blocked', { flags: [NO_UDP], allow: UNREACHABLE }],
-  ['the browser has no WebRTC', { init: () => delete globalThis.RTCPeerConnection }],
-]) {
-  test(`where ${what} WebSocket does`, async () => {
-    await withVisitor(options, async (visitor) => {
-      await wholeWay(visitor);
-      assert.deepEqual([...new Set(await visitor.transports())], ['WebSocket']);
-    });
+test('where UDP is blocked WebSocket does', async () => {
+  // Without a proxy WebRTC then uses no UDP, and nodes listen on nothing else.
+  const settings = { webrtc: { ip_handling_policy: 'disable_non_proxied_udp' } };
+  const visitor = await visitWithSettings(network.url, settings, { allow: UNREACHABLE });
+  try {
+    await wholeWay(visitor);
+    assert.deepEqual([...new Set(await visitor.transports())], ['WebSocket']);
+  } finally {
+    await visitor.leave();
+  }
+});
+
+test('where the browser has no WebRTC WebSocket does', async () => {
+  await withVisitor({ init: () => delete globalThis.RTCPeerConnection }, async (visitor) => {
+    await wholeWay(visitor);
+    assert.deepEqual([...new Set(await visitor.transports())], ['WebSocket']);
   });
-}
+});
 
 test('two tabs: one has the wallet, the other can take it over', async () => {
   await withVisitor({}, async (visitor) => {
@@ -75,7 +77,9 @@ test('two tabs: one has the wallet, the other can take it over', async () => {
 });
 
 test('a browser that keeps nothing says so, and the wallet lasts as long as the tab', async () => {
-  const visitor = await visitWithoutStorage(network.url);
+  const visitor = await visitWithSettings(network.url, {
+    profile: { default_content_setting_values: { cookies: 2 } },
+  });
   try {
     await visitor.heading('Answers you can check').waitFor();
     await visitor.page.getByText('This browser lacks something').click();

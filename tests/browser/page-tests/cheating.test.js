@@ -12,10 +12,7 @@ before(async () => {
   network = await startNetwork({ cheat: 'alter-token' });
   browser = await openBrowser();
   visitor = await browser.visit(network.url);
-  await visitor.makeWallet();
-  await visitor.synced();
-  await visitor.getCoins();
-  await visitor.download(network.model);
+  await visitor.begin(network.model);
 });
 after(async () => {
   await browser?.close();

@@ -21,10 +21,7 @@ after(async () => {
 
 test('a first visit ends with a verified answer', async () => {
   await visitor.heading('Answers you can check').waitFor();
-  await visitor.makeWallet();
-  await visitor.synced();
-  await visitor.getCoins();
-  await visitor.download(network.model);
+  await visitor.begin(network.model);
   const id = await visitor.ask('Once upon a time', { limit: 40 });
   const answer = await visitor.rightAnswer();
   assert.ok(answer.length > 20, answer);

@@ -12,10 +12,7 @@ before(async () => {
   network = await startNetwork();
   browser = await openBrowser();
   visitor = await browser.visit(network.url, { allow: UNREACHABLE });
-  await visitor.makeWallet();
-  await visitor.synced();
-  await visitor.getCoins();
-  await visitor.download(network.model);
+  await visitor.begin(network.model);
 });
 after(async () => {
   await browser?.close();
@@ -41,24 +38,24 @@ for (const [when, state] of [
   });
 }
 
-test('a node that is killed and comes back is found again', async () => {
+test('nodes that are killed and come back are found again', async () => {
   await visitor.view('Network');
   const height = await visitor.synced();
-  await network.front.kill();
+  await network.kill();
   await footer(ALONE).waitFor();
-  await network.front.start();
+  await network.startAgain();
   assert.ok((await visitor.synced()) >= height);
   await visitor.ask('After the storm', { limit: 16 });
   await visitor.rightAnswer();
   await visitor.status('Settled').waitFor();
 });
 
-test('a node that is killed in mid-job takes no money with it', async () => {
+test('nodes that are killed in mid-job take no money with them', async () => {
   await visitor.ask('In the middle of the night', { limit: 60 });
   await visitor.status(/A node computes|paying|Paid, waiting/).waitFor();
-  await network.front.kill();
+  await network.kill();
   await footer(ALONE).waitFor();
-  await network.front.start();
+  await network.startAgain();
   await visitor.status(/Settled|nothing was paid|The money came back/).waitFor();
 });
 

@@ -24,10 +24,7 @@ before(async () => {
       });
     },
   });
-  await visitor.makeWallet();
-  await visitor.synced();
-  await visitor.getCoins();
-  await visitor.download(network.model);
+  await visitor.begin(network.model);
 });
 after(async () => {
   await browser?.close();

@@ -44,6 +44,12 @@ export async function startNetwork({ computes = 1, cheat } = {}) {
     url: front.page,
     model: MODEL,
     about,
+    /** Kills all nodes at once: pages know addresses of each. */
+    kill: () => Promise.all(nodes.map((node) => node.kill())),
+    /** Starts them again where they were. */
+    async startAgain() {
+      for (const node of nodes) await node.start();
+    },
     async stop() {
       for (const node of nodes.toReversed()) await node.stop();
       rmSync(dir, { recursive: true, force: true });

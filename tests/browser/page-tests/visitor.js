@@ -26,11 +26,10 @@ export async function openBrowser(options) {
   };
 }
 
-/** A visitor whose browser refuses to keep anything for any page, as its settings can be. */
-export async function visitWithoutStorage(url, options = {}) {
+/** A visitor whose browser has settings of its own, as its preferences file writes them. */
+export async function visitWithSettings(url, settings, options = {}) {
   const profile = mkdtempSync(join(tmpdir(), 'camelid-profile-'));
   mkdirSync(join(profile, 'Default'));
-  const settings = { profile: { default_content_setting_values: { cookies: 2 } } };
   writeFileSync(join(profile, 'Default/Preferences'), JSON.stringify(settings));
   const visitor = new Visitor(await launchProfile(profile), url, options.allow);
   visitor.context.once('close', () => rmSync(profile, { recursive: true, force: true }));
@@ -108,6 +107,14 @@ export class Visitor {
     await this.button('Done').click();
     await this.heading('Ask a model').waitFor();
     return this.words;
+  }
+
+  /** All that comes before the first prompt: a wallet, coins, the model. */
+  async begin(model) {
+    await this.makeWallet();
+    await this.synced();
+    await this.getCoins();
+    await this.download(model);
   }
 
   /** Restores a wallet as on the first visit. */

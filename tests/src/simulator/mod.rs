@@ -3,10 +3,11 @@
 //!
 //! A [`World`] holds nodes ([`node`]), some of them hostile ([`hostile`]), and the links between them ([`network`]):
 //! delay, loss, partitions, nodes that stop and start, clocks that are wrong. [`story`] plays episodes and checks after each
-//! that the honest nodes agree ([`check`]).
+//! that the honest nodes agree ([`check`]). What one node has checked is not checked again ([`known`]).
 
 mod check;
 mod hostile;
+mod known;
 mod network;
 mod node;
 mod story;

@@ -2,7 +2,7 @@
 
 use super::hostile::Character;
 use super::network::Packet;
-use super::{Id, check};
+use super::{Id, check, known};
 use camelid_core::block::{Block, NetworkParams, PowMidstate};
 use camelid_core::chain::{Chain, MemoryStore, Outcome, TransactionError};
 use camelid_core::contract::WalletRules;
@@ -66,7 +66,7 @@ impl Node {
         let mut secret = [7; 32];
         secret[..8].copy_from_slice(&(number as u64).to_le_bytes());
         Node {
-            chain: Chain::open(store, params()).expect("a store of this network"),
+            chain: Chain::open(store, params()).expect("a store of this network").with_script_runner(known::run_new),
             pool: TransactionPool::new(PoolLimits::default(), rules),
             sync: Sync::new(Limits::default()),
             character,
@@ -198,13 +198,14 @@ impl Node {
     }
 
     fn on_envelope(&mut self, from: Id, envelope: Envelope, elapsed: Duration) {
-        if self.seen.contains(&envelope.id()) {
+        let id = envelope.id();
+        if self.seen.contains(&id) {
             return;
         }
-        let Ok(payload) = envelope.open(Network::Dev) else {
+        let Ok(payload) = known::open(&envelope, id) else {
             return self.ban(from, "gossip that is no message".into());
         };
-        self.seen.insert(envelope.id());
+        self.seen.insert(id);
         let good = match payload {
             Payload::Block(block) => self.on_block(from, *block, Given::Unasked, elapsed),
             Payload::Transaction(tx) => self.on_transaction(from, *tx, &envelope, elapsed),

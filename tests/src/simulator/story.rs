@@ -1,6 +1,6 @@
 //! Episodes that a seed decides, and the checks after each.
 
-use super::{World, check};
+use super::{World, check, known};
 use camelid_core::hash::BlockHash;
 use camelid_core::units::Height;
 use rand::RngExt;
@@ -28,6 +28,7 @@ pub struct Ending {
 /// Plays the story of a seed: partitions, nodes that stop and start, losses, hostile nodes. After each episode, when the
 /// network is whole again and nobody mines, all honest nodes have to agree.
 pub fn play(seed: u64) -> Result<Ending, String> {
+    known::forget();
     let mut world = World::new(seed, NODES - seed as usize % 4, seed as usize % 4 + (seed as usize / 4 % 3));
     let mut told = vec![format!("{} nodes, hostile: {:?}", world.size(), world.characters())];
     let mut tip = BlockHash::ZERO;

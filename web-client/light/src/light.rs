@@ -73,7 +73,7 @@ fn restore_headers(params: &'static NetworkParams, bytes: &[u8]) -> HeaderChain<
     let most = Limits::default().useless_headers;
     let kept = HeaderChain::restore(params, Anchor::genesis(params), most, bytes);
     kept.unwrap_or_else(|error| {
-        outside::report(&format!("{error}: they are fetched again"));
+        outside::note(&format!("{error}: they are fetched again"));
         HeaderChain::new(params, Anchor::genesis(params), most)
     })
 }
@@ -124,7 +124,7 @@ impl Light {
         state.wake();
     }
 
-    /// Ends all connections for now; the next step of the loop begins new ones. For a page that may be frozen.
+    /// Ends all connections, for a page that is about to be frozen; it finds new ones when it runs again.
     pub fn pause(&self) {
         self.state.borrow_mut().net.close();
     }

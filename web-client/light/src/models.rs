@@ -103,7 +103,7 @@ async fn prove(state: &Rc<RefCell<State>>, root: ModelRoot, sources: &[PeerId]) 
 }
 
 /// The models that are offered or kept here.
-pub async fn models(state: &Rc<RefCell<State>>, store: &Store) -> Result<Array> {
+pub async fn models(state: &Rc<RefCell<State>>) -> Result<Array> {
     let offered: Vec<MarketModel<PeerId>> = {
         let mut state = state.borrow_mut();
         let offered = state.jobs.models(outside::now());
@@ -122,7 +122,6 @@ pub async fn models(state: &Rc<RefCell<State>>, store: &Store) -> Result<Array> 
     let state = state.borrow();
     let mut roots: Vec<ModelRoot> = offered.iter().map(|model| model.root).collect();
     roots.extend(state.stored.keys().filter(|root| !offered.iter().any(|model| model.root == **root)));
-    let _ = store;
     Ok(list(roots.into_iter().map(|root| {
         let offer = offered.iter().find(|model| model.root == root);
         let proved = state.models.get(&root);

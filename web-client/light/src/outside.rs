@@ -24,9 +24,13 @@ extern "C" {
     #[wasm_bindgen(js_name = clearInterval)]
     fn clear_interval(id: &JsValue);
 
-    /// Writes a line to the console.
+    /// Writes a fault of ours to the console.
     #[wasm_bindgen(js_namespace = console, js_name = error)]
     pub fn report(message: &str);
+
+    /// Writes a line to the console that developers may want to see.
+    #[wasm_bindgen(js_namespace = console, js_name = warn)]
+    pub fn note(message: &str);
 }
 
 /// The time. `elapsed` stands still while the machine sleeps in some browsers; whatever was asked before is asked again.

@@ -116,7 +116,7 @@ impl Store {
                     OpenDbError::Base(error) => said(error),
                     _ => "it has no IndexedDB".into(),
                 };
-                crate::outside::report(&format!("nothing is kept in this browser: {error}"));
+                crate::outside::note(&format!("nothing is kept in this browser: {error}"));
                 Store::Memory(RefCell::default())
             }
         }

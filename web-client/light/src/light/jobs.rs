@@ -3,7 +3,7 @@
 use super::Light;
 use crate::error::{Failure, Result};
 use crate::models;
-use crate::object::{Builder, list};
+use crate::object::{Builder, list, text};
 use crate::outside;
 use camelid_core::deal::{DealVerdict, VerifyMode, WrongToken};
 use camelid_core::hash::{JobId, ModelRoot};
@@ -93,7 +93,7 @@ fn ids(tokens: &[TokenId]) -> Uint32Array {
 impl Light {
     /// The models that are offered or kept here.
     pub async fn models(&self) -> core::result::Result<Array, JsValue> {
-        Ok(models::models(&self.state, &self.store).await?)
+        Ok(models::models(&self.state).await?)
     }
 
     /// Fetches what is missing of a model.
@@ -303,7 +303,7 @@ fn view(job: &JobView) -> Object {
         JsValue::from(paid.done())
     });
     Builder::default()
-        .set("id", job.id.to_string())
+        .set("id", text(job.id))
         .set("request", request.done())
         .set("created", f64::from(job.created.0))
         .set("state", job.state.name())
