@@ -64,5 +64,5 @@ pub mod light;
 #[cfg(feature = "burn")]
 pub mod engine;
 
-#[cfg(feature = "p2p")]
+#[cfg(feature = "p2p-light")]
 pub mod p2p;

@@ -16,5 +16,6 @@ mod state;
 mod store;
 mod vault;
 mod webrtc;
+mod websocket;
 
 pub use light::Light;

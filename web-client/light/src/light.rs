@@ -18,7 +18,6 @@ use camelid_core::units::Network;
 use core::future::poll_fn;
 use core::task::Poll;
 use core::time::Duration;
-use futures::StreamExt;
 use js_sys::{Array, Function, Reflect};
 use libp2p::PeerId;
 use libp2p::identity::Keypair;
@@ -184,18 +183,18 @@ impl Light {
     }
 }
 
-/// Runs until the client is closed: polls libp2p, takes steps, writes, tells the page.
+/// Runs until the client is closed: polls the connections, takes steps, writes, tells the page.
 async fn run(state: Rc<RefCell<State>>, store: Rc<Store>, emit: Function) {
     let mut woken = true;
     loop {
-        // Until libp2p has something to say, or somebody wakes the loop: the ticker, an answer, a call from the page.
+        // Until a node has something to say, or somebody wakes the loop: the ticker, an answer, a call from the page.
         poll_fn(|cx| {
             let mut state = state.borrow_mut();
             state.set_waker(cx.waker());
             let mut due = core::mem::replace(&mut woken, true);
-            while let Poll::Ready(Some(event)) = state.net.swarm().poll_next_unpin(cx) {
+            while let Poll::Ready(happened) = state.net.poll(cx, outside::now().elapsed) {
                 due = true;
-                state.on_swarm(event);
+                state.on_net(happened);
             }
             if due { Poll::Ready(()) } else { Poll::Pending }
         })

@@ -1,22 +1,20 @@
 //! Connections to full nodes: WebRTC first, WebSocket soon after, again after every end.
 
 use crate::error::{Failure, Result};
-use crate::webrtc::WebRtc;
-use camelid_core::p2p::{Bytes, LightBehaviour, LightEvent, yamux_config};
+use crate::{outside, webrtc, websocket};
+use camelid_core::p2p::{About, Asker, LightConnection, LightEvent};
 use camelid_core::sorted::{Map, sort_by_key};
 use camelid_core::units::Network;
+use core::task::{Context, Poll};
 use core::time::Duration;
-use libp2p::core::Transport;
+use futures::FutureExt;
+use futures::future::LocalBoxFuture;
 use libp2p::core::muxing::StreamMuxerBox;
-use libp2p::core::transport::Boxed;
-use libp2p::core::upgrade::{OutboundConnectionUpgrade, UpgradeInfo};
 use libp2p::identity::Keypair;
 use libp2p::multiaddr::Protocol;
-use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
-use libp2p::swarm::{Config, ConnectionId, Swarm, SwarmEvent};
-use libp2p::{Multiaddr, PeerId, noise, websocket_websys, yamux};
-use multistream_select::{Version, dialer_select_proto};
+use libp2p::{Multiaddr, PeerId};
 use std::io;
+use std::sync::Arc;
 
 /// As many full nodes are wanted at once.
 const WANTED: usize = 4;
@@ -31,8 +29,6 @@ const ATTEMPT: Duration = Duration::from_secs(12);
 /// Between two rounds of attempts: doubles from the one to the other.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
-/// Connections are kept without streams too. Browsers' timers end at 24 days, and longer ones fire at once.
-const IDLE: Duration = Duration::from_secs(20 * 86_400);
 /// A connection that lasted so long was a good one.
 const LASTING: Duration = Duration::from_secs(20);
 /// "A peer asks for peers every ten minutes at most": with some slack.
@@ -67,13 +63,22 @@ impl Kind {
 }
 
 /// A connection.
-#[derive(Clone, Debug)]
 pub struct Link {
-    id: ConnectionId,
     /// Where to.
     pub address: Multiaddr,
     /// Over what.
     pub kind: Kind,
+    /// When it began.
+    since: Duration,
+    connection: LightConnection,
+}
+
+/// An attempt to connect.
+struct Attempt {
+    address: Multiaddr,
+    kind: Kind,
+    since: Duration,
+    dial: LocalBoxFuture<'static, io::Result<StreamMuxerBox>>,
 }
 
 /// A full node that is known.
@@ -83,14 +88,12 @@ struct Known {
     /// The embedder or the user named it: it is never forgotten.
     named: bool,
     link: Option<Link>,
-    /// Attempts that run, and when they began.
-    attempts: Map<ConnectionId, (Kind, Duration)>,
+    /// Attempts that run.
+    attempts: Vec<Attempt>,
     /// The round of attempts: since when, and which kinds were tried in it.
     round: Option<(Duration, Vec<Kind>)>,
     next_round: Duration,
     pause: Duration,
-    /// When the last connection began.
-    since: Duration,
     /// When it was asked for its peers.
     asked_for_peers: Option<Duration>,
     /// It broke the protocol, or is of another network.
@@ -99,55 +102,45 @@ struct Known {
     error: Option<String>,
 }
 
-/// What happened to connections.
+/// What happened.
 pub enum Happened {
     /// A full node is here.
     Connected(PeerId),
     /// It has gone.
     Gone(PeerId),
+    /// It says something.
+    Said(PeerId, LightEvent),
+    /// There is nobody to ask this.
+    Unasked(u64),
 }
 
 /// The connections.
 pub struct Net {
-    swarm: Swarm<LightBehaviour>,
+    keypair: Keypair,
+    about: Arc<About>,
     known: Map<PeerId, Known>,
+    /// To be told: whom the connection was closed to, what could not be asked.
+    gone: Vec<PeerId>,
+    unasked: Vec<u64>,
 }
 
-/// Noise and Yamux over a socket, as libp2p's builder lays them, for the side that dials.
-async fn secured(socket: Bytes, noise: noise::Config) -> io::Result<(PeerId, yamux::Muxer<Bytes>)> {
-    let (name, socket) =
-        dialer_select_proto(socket, noise.protocol_info(), Version::V1Lazy).await.map_err(io::Error::other)?;
-    let socket: Bytes = Box::pin(socket);
-    let (peer, socket) = noise.upgrade_outbound(socket, name).await.map_err(io::Error::other)?;
-    let (socket, yamux): (Bytes, _) = (Box::pin(socket), yamux_config());
-    let (name, socket) =
-        dialer_select_proto(socket, yamux.protocol_info(), Version::V1Lazy).await.map_err(io::Error::other)?;
-    let socket: Bytes = Box::pin(socket);
-    Ok((peer, yamux.upgrade_outbound(socket, name).await?))
-}
-
-/// Both transports as one: each carries Yamux, as on the native side.
-fn transport(keypair: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>> {
-    let webrtc = WebRtc::new(keypair).map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
-    let noise = noise::Config::new(keypair).map_err(Failure::internal)?;
-    let websocket = websocket_websys::Transport::default()
-        .and_then(move |socket, _| secured(Box::pin(socket), noise))
-        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
-    Ok(webrtc.boxed().or_transport(websocket.boxed()).map(|either, _| either.into_inner()).boxed())
+/// Connects to a node, which has to be the one that is meant.
+async fn connect(address: Multiaddr, kind: Kind, meant: PeerId, keypair: Keypair) -> io::Result<StreamMuxerBox> {
+    let (peer, muxer) = match kind {
+        Kind::WebRtc => webrtc::dial(&address, keypair).await?,
+        Kind::WebSocket => websocket::dial(address, keypair).await?,
+    };
+    if peer != meant {
+        return Err(io::Error::other(format!("node {peer} is there, not {meant}")));
+    }
+    Ok(muxer)
 }
 
 impl Net {
     /// No connection yet.
-    pub fn new(keypair: Keypair, network: Network, agent: &str) -> Result<Net> {
-        let behaviour = LightBehaviour::new(&keypair, network, agent).map_err(Failure::internal)?;
-        let config = Config::with_wasm_executor().with_idle_connection_timeout(IDLE);
-        let swarm = Swarm::new(transport(&keypair)?, behaviour, keypair.public().to_peer_id(), config);
-        Ok(Net { swarm, known: Map::new() })
-    }
-
-    /// libp2p's side.
-    pub fn swarm(&mut self) -> &mut Swarm<LightBehaviour> {
-        &mut self.swarm
+    pub fn new(keypair: Keypair, network: Network, agent: &str) -> Net {
+        let about = Arc::new(About::new(&keypair.public(), network, agent));
+        Net { keypair, about, known: Map::new(), gone: Vec::new(), unasked: Vec::new() }
     }
 
     /// Reads an address that somebody typed or configured: it must name the peer, and be of a kind that browsers dial.
@@ -216,10 +209,33 @@ impl Net {
         self.known.values().filter(|known| known.named && known.link.is_none()).find_map(|known| known.error.as_deref())
     }
 
+    /// Asks a node. The answer comes with the same number.
+    pub fn ask(&mut self, peer: &PeerId, id: u64, request: Vec<u8>, now: Duration) {
+        match self.connection(peer) {
+            Some(connection) => connection.ask(id, request, now),
+            None => self.unasked.push(id),
+        }
+    }
+
+    /// Answers a node, if it is still there.
+    pub fn answer(&mut self, peer: &PeerId, asker: Asker, response: Vec<u8>, now: Duration) {
+        if let Some(connection) = self.connection(peer) {
+            connection.answer(asker, response, now);
+        }
+    }
+
+    fn connection(&mut self, peer: &PeerId) -> Option<&mut LightConnection> {
+        Some(&mut self.known.get_mut(peer)?.link.as_mut()?.connection)
+    }
+
     /// Closes the connection to a peer that broke the protocol, and dials it no more.
     pub fn ban(&mut self, peer: PeerId) {
-        self.known.entry(peer).or_default().banned = true;
-        let _ = self.swarm.disconnect_peer_id(peer);
+        let known = self.known.entry(peer).or_default();
+        known.banned = true;
+        known.attempts.clear();
+        if known.link.take().is_some() {
+            self.gone.push(peer);
+        }
     }
 
     /// The network or the page is back: tries at once.
@@ -231,17 +247,19 @@ impl Net {
 
     /// Ends all connections.
     pub fn close(&mut self) {
-        for peer in self.swarm.connected_peers().copied().collect::<Vec<_>>() {
-            let _ = self.swarm.disconnect_peer_id(peer);
+        for (peer, known) in self.known.iter_mut() {
+            known.attempts.clear();
+            if known.link.take().is_some() {
+                self.gone.push(*peer);
+            }
         }
     }
 
     /// Dials whom it is time for.
     pub fn dial(&mut self, now: Duration) {
         let mut here = self.known.values().filter(|known| known.link.is_some()).count();
-        let Net { swarm, known } = self;
-        for (peer, known) in known.iter_mut() {
-            known.attempts.retain(|_, (_, since)| now < *since + ATTEMPT);
+        for (peer, known) in self.known.iter_mut() {
+            known.attempts.retain(|attempt| now < attempt.since + ATTEMPT);
             if known.link.is_some() || known.banned {
                 continue;
             }
@@ -263,13 +281,9 @@ impl Net {
                 Some(_) if !known.attempts.is_empty() && now < since + WEBRTC_ALONE => {}
                 Some(kind) => {
                     tried.push(kind);
-                    let addresses: Vec<_> =
-                        known.addresses.iter().filter(|a| Kind::of(a) == Some(kind)).cloned().collect();
-                    let dial = DialOpts::peer_id(*peer).condition(PeerCondition::Always).addresses(addresses).build();
-                    let id = dial.connection_id();
-                    match swarm.dial(dial) {
-                        Ok(()) => drop(known.attempts.insert(id, (kind, now))),
-                        Err(error) => known.error = Some(error.to_string()),
+                    for address in known.addresses.iter().filter(|a| Kind::of(a) == Some(kind)) {
+                        let dial = connect(address.clone(), kind, *peer, self.keypair.clone()).boxed_local();
+                        known.attempts.push(Attempt { address: address.clone(), kind, since: now, dial });
                     }
                 }
                 None if known.attempts.is_empty() => {
@@ -282,46 +296,67 @@ impl Net {
         }
     }
 
-    /// What libp2p says of connections.
-    pub fn on_event(&mut self, event: &SwarmEvent<LightEvent>, now: Duration) -> Option<Happened> {
-        match event {
-            SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
-                let known = self.known.entry(*peer_id).or_default();
-                known.attempts.remove(connection_id);
-                let address = endpoint.get_remote_address().clone();
-                let kind = Kind::of(&address)?;
-                // One connection is enough, and a banned peer gets none.
-                if known.link.is_some() || known.banned {
-                    self.swarm.close_connection(*connection_id);
-                    return None;
-                }
-                known.link = Some(Link { id: *connection_id, address, kind });
-                (known.round, known.error, known.since) = (None, None, now);
-                Some(Happened::Connected(*peer_id))
+    /// What happened to the connections.
+    pub fn poll(&mut self, cx: &mut Context<'_>, now: Duration) -> Poll<Happened> {
+        if let Some(peer) = self.gone.pop() {
+            return Poll::Ready(Happened::Gone(peer));
+        }
+        if let Some(id) = self.unasked.pop() {
+            return Poll::Ready(Happened::Unasked(id));
+        }
+        for (peer, known) in self.known.iter_mut() {
+            if known.connected(&self.about, cx, now) {
+                return Poll::Ready(Happened::Connected(*peer));
             }
-            SwarmEvent::ConnectionClosed { peer_id, connection_id, cause, .. } => {
-                let known = self.known.get_mut(peer_id)?;
-                if known.link.as_ref().is_none_or(|link| link.id != *connection_id) {
-                    return None;
+            let Some(link) = &mut known.link else { continue };
+            match link.connection.poll(cx, now) {
+                Poll::Ready(LightEvent::Ended(error)) => {
+                    known.ended(&error, now);
+                    return Poll::Ready(Happened::Gone(*peer));
                 }
-                known.link = None;
-                known.error = cause.as_ref().map(ToString::to_string);
-                // One that ends soon after it began is not tried again at once.
-                if now < known.since + LASTING {
-                    known.pause = (known.pause * 2).clamp(PAUSE.0, PAUSE.1);
-                    known.next_round = now + known.pause;
-                } else {
-                    (known.next_round, known.pause) = (now, Duration::ZERO);
+                Poll::Ready(event) => return Poll::Ready(Happened::Said(*peer, event)),
+                Poll::Pending => {}
+            }
+        }
+        Poll::Pending
+    }
+}
+
+impl Known {
+    /// Polls the attempts; whether one has led to a connection, which is enough.
+    fn connected(&mut self, about: &Arc<About>, cx: &mut Context<'_>, now: Duration) -> bool {
+        let mut at = 0;
+        while at < self.attempts.len() {
+            let Poll::Ready(result) = self.attempts[at].dial.as_mut().poll(cx) else {
+                at += 1;
+                continue;
+            };
+            let Attempt { address, kind, .. } = self.attempts.remove(at);
+            match result {
+                Ok(_) if self.link.is_some() || self.banned => {}
+                Ok(muxer) => {
+                    let seed = u64::from_le_bytes(outside::random());
+                    let connection = LightConnection::new(muxer, about.clone(), seed, now);
+                    self.link = Some(Link { address, kind, since: now, connection });
+                    self.attempts.clear();
+                    (self.round, self.error) = (None, None);
+                    return true;
                 }
-                Some(Happened::Gone(*peer_id))
+                Err(error) => self.error = Some(error.to_string()),
             }
-            SwarmEvent::OutgoingConnectionError { peer_id: Some(peer), connection_id, error } => {
-                let known = self.known.get_mut(peer)?;
-                known.attempts.remove(connection_id);
-                known.error = Some(error.to_string());
-                None
-            }
-            _ => None,
+        }
+        false
+    }
+
+    fn ended(&mut self, error: &io::Error, now: Duration) {
+        let since = self.link.take().map_or(now, |link| link.since);
+        self.error = Some(error.to_string());
+        // One that ends soon after it began is not tried again at once.
+        if now < since + LASTING {
+            self.pause = (self.pause * 2).clamp(PAUSE.0, PAUSE.1);
+            self.next_round = now + self.pause;
+        } else {
+            (self.next_round, self.pause) = (now, Duration::ZERO);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Everything that the module knows while it runs, and the steps it takes: what libp2p says goes to the light client and
+//! Everything that the module knows while it runs, and the steps it takes: what nodes say goes to the light client and
 //! the jobs, what they ask goes out, what they want kept goes to the store, what changed is told to the page.
 
 use crate::error::{Failure, Result};
@@ -20,7 +20,7 @@ use camelid_core::message::{
     ChainStatus, ClientRequest, Envelope, LightResponse, Payload, PeersRequest, PeersResponse, ReachResponse, Request,
     Response, peer_address,
 };
-use camelid_core::p2p::LightEvent;
+use camelid_core::p2p::{LightEvent, Speaks, speaks};
 use camelid_core::sorted::{Map, Set};
 use camelid_core::sync::Now;
 use camelid_core::units::{Height, Network};
@@ -30,10 +30,9 @@ use core::time::Duration;
 use futures::channel::oneshot;
 use js_sys::Uint32Array;
 use libp2p::identity::Keypair;
-use libp2p::request_response::{self, OutboundRequestId};
-use libp2p::swarm::SwarmEvent;
-use libp2p::{Multiaddr, PeerId, identify, ping};
-use std::collections::{HashMap, VecDeque};
+use libp2p::{Multiaddr, PeerId};
+use std::collections::VecDeque;
+use std::io::ErrorKind;
 use wasm_bindgen::JsValue;
 
 /// Headers and filter headers are kept in pieces of so many.
@@ -59,6 +58,7 @@ pub enum Wallet {
 
 /// Who asked, and until when there is an answer.
 struct Asked {
+    peer: PeerId,
     by: By,
     until: Duration,
 }
@@ -100,7 +100,8 @@ pub struct State {
     pub client: LightClient<PeerId>,
     pub jobs: Jobs<PeerId>,
     pub wallet: Wallet,
-    asked: HashMap<OutboundRequestId, Asked>,
+    asked: Map<u64, Asked>,
+    asks: u64,
     pub neighbours: Map<PeerId, Neighbour>,
     pub progress: Option<Progress>,
     pub silent: Set<Silence>,
@@ -142,7 +143,7 @@ impl State {
         Ok(State {
             network,
             params,
-            net: Net::new(keypair.clone(), network, agent)?,
+            net: Net::new(keypair.clone(), network, agent),
             keypair,
             jobs: Jobs::new(params, me.clone()),
             me,
@@ -150,7 +151,8 @@ impl State {
             sequence: js_sys::Date::now() as u64 * 1000,
             client: headers_alone(headers)?,
             wallet,
-            asked: HashMap::new(),
+            asked: Map::new(),
+            asks: 0,
             neighbours: Map::new(),
             progress: None,
             silent: Set::new(),
@@ -239,9 +241,10 @@ impl State {
     }
 
     fn send(&mut self, peer: PeerId, request: &Request, by: By, within: Duration) {
-        let until = outside::now().elapsed + within;
-        let id = self.net.swarm().behaviour_mut().request.send_request(&peer, Ok(request.to_bytes()));
-        self.asked.insert(id, Asked { by, until });
+        let now = outside::now().elapsed;
+        self.asks += 1;
+        self.net.ask(&peer, self.asks, request.to_bytes(), now);
+        self.asked.insert(self.asks, Asked { peer, by, until: now + within });
         self.wake();
     }
 
@@ -297,11 +300,11 @@ impl State {
         }
     }
 
-    /// libp2p says something.
-    pub fn on_swarm(&mut self, event: SwarmEvent<LightEvent>) {
+    /// Something happened to the connections.
+    pub fn on_net(&mut self, happened: Happened) {
         let now = outside::now();
-        match self.net.on_event(&event, now.elapsed) {
-            Some(Happened::Connected(peer)) => {
+        match happened {
+            Happened::Connected(peer) => {
                 self.client.connected(peer);
                 self.neighbours.insert(peer, Neighbour::default());
                 if self.net.may_ask_for_peers(&peer, now.elapsed) {
@@ -310,63 +313,66 @@ impl State {
                 }
                 self.tell_changed("status");
             }
-            Some(Happened::Gone(peer)) => {
+            Happened::Gone(peer) => {
                 self.client.disconnected(&peer);
                 self.neighbours.remove(&peer);
+                let asked: Vec<u64> =
+                    self.asked.iter().filter(|(_, asked)| asked.peer == peer).map(|(id, _)| *id).collect();
+                for id in asked {
+                    self.on_answer(id, Err(NoAnswer::Gone), now);
+                }
                 self.tell_changed("status");
             }
-            None => {}
-        }
-        if let SwarmEvent::Behaviour(event) = event {
-            self.on_behaviour(event, now);
+            Happened::Unasked(id) => self.on_answer(id, Err(NoAnswer::Gone), now),
+            Happened::Said(peer, event) => self.on_said(peer, event, now),
         }
     }
 
-    fn on_behaviour(&mut self, event: LightEvent, now: Now) {
+    fn on_answer(&mut self, id: u64, answer: core::result::Result<Response, NoAnswer>, now: Now) {
+        // One that comes too late is an answer to nobody.
+        if let Some(asked) = self.asked.remove(&id) {
+            self.answered(asked.by, answer, now);
+        }
+    }
+
+    fn on_said(&mut self, peer: PeerId, event: LightEvent, now: Now) {
         match event {
-            LightEvent::Request(request_response::Event::Message { peer, message, .. }) => match message {
-                request_response::Message::Request { request, channel, .. } => {
-                    let response = match request.map(|bytes| Request::from_bytes(&bytes)) {
-                        Ok(Ok(request)) => self.on_request(request, now),
-                        _ => {
-                            self.blame(peer, "what it asked is no request");
-                            Response::Busy
-                        }
-                    };
-                    // Should the peer have gone, nobody waits for it.
-                    let _ = self.net.swarm().behaviour_mut().request.send_response(channel, response.to_bytes());
-                }
-                request_response::Message::Response { request_id, response } => {
-                    let Some(asked) = self.asked.remove(&request_id) else { return };
-                    let answer = Response::from_bytes(&response).map_err(|_| NoAnswer::Malformed);
-                    self.answered(asked.by, answer, now);
-                }
-            },
-            LightEvent::Request(request_response::Event::OutboundFailure { request_id, error, .. }) => {
-                let Some(asked) = self.asked.remove(&request_id) else { return };
-                let why = match error {
-                    request_response::OutboundFailure::Timeout => NoAnswer::TimedOut,
-                    _ => NoAnswer::Gone,
+            LightEvent::Answer { id, answer } => {
+                let answer = match answer {
+                    Ok(bytes) => Response::from_bytes(&bytes).map_err(|_| NoAnswer::Malformed),
+                    Err(error) if error.kind() == ErrorKind::TimedOut => Err(NoAnswer::TimedOut),
+                    Err(_) => Err(NoAnswer::Gone),
                 };
-                self.answered(asked.by, Err(why), now);
+                self.on_answer(id, answer, now);
             }
-            LightEvent::Request(_) => {}
-            LightEvent::Identify(event) => {
-                if let identify::Event::Received { peer_id, info, .. } = *event
-                    && let Some(neighbour) = self.neighbours.get_mut(&peer_id)
-                {
-                    neighbour.agent = info.agent_version.chars().filter(|c| !c.is_control()).take(MOST_TEXT).collect();
+            LightEvent::Asked { request, asker } => {
+                let response = match request.map(|bytes| Request::from_bytes(&bytes)) {
+                    Ok(Ok(request)) => self.on_request(request, now),
+                    _ => {
+                        self.blame(peer, "what it asked is no request");
+                        Response::Busy
+                    }
+                };
+                self.net.answer(&peer, asker, response.to_bytes(), now.elapsed);
+            }
+            LightEvent::Told(hello) => {
+                match speaks(&hello.protocol_version, self.network) {
+                    Speaks::Ours => {}
+                    Speaks::Other(name) => self.blame(peer, &format!("it is of the network {name}")),
+                    Speaks::Stranger => self.blame(peer, "it is of another network than CamelidCoin"),
+                }
+                if let Some(neighbour) = self.neighbours.get_mut(&peer) {
+                    neighbour.agent = hello.agent.chars().filter(|c| !c.is_control()).take(MOST_TEXT).collect();
                     self.tell_changed("status");
                 }
             }
-            LightEvent::Ping(ping::Event { peer, connection, result }) => match result {
-                Ok(round_trip) => {
-                    if let Some(neighbour) = self.neighbours.get_mut(&peer) {
-                        neighbour.round_trip = Some(round_trip);
-                    }
+            LightEvent::Alive(round_trip) => {
+                if let Some(neighbour) = self.neighbours.get_mut(&peer) {
+                    neighbour.round_trip = Some(round_trip);
                 }
-                Err(_) => drop(self.net.swarm().close_connection(connection)),
-            },
+            }
+            // That it has gone is said by the connections.
+            LightEvent::Ended(_) => {}
         }
     }
 
@@ -411,9 +417,7 @@ impl State {
         let late: Vec<_> =
             self.asked.iter().filter(|(_, asked)| now.elapsed > asked.until).map(|(id, _)| *id).collect();
         for id in late {
-            if let Some(asked) = self.asked.remove(&id) {
-                self.answered(asked.by, Err(NoAnswer::TimedOut), now);
-            }
+            self.on_answer(id, Err(NoAnswer::TimedOut), now);
         }
         let mut asks = Vec::new();
         if self.is_open() {

@@ -6,30 +6,12 @@ mod connection;
 mod sdp;
 
 use camelid_core::p2p::{OneChannel, yamux_config};
-use connection::Connection;
-use core::pin::Pin;
-use core::task::{Context, Poll};
-use futures::FutureExt;
-use futures::future::BoxFuture;
-use libp2p::core::transport::{DialOpts, ListenerId, TransportError, TransportEvent};
-use libp2p::core::{Endpoint, Transport};
+use libp2p::core::Endpoint;
+use libp2p::core::muxing::StreamMuxerBox;
 use libp2p::identity::Keypair;
 use libp2p::{Multiaddr, PeerId};
-use send_wrapper::SendWrapper;
 use std::io;
 use wasm_bindgen::{JsCast, JsValue};
-
-/// The transport: it dials, and listens to nobody.
-pub struct WebRtc {
-    keypair: Keypair,
-}
-
-impl WebRtc {
-    /// For the peer with this key.
-    pub fn new(keypair: &Keypair) -> Self {
-        WebRtc { keypair: keypair.clone() }
-    }
-}
 
 /// What the browser threw.
 fn thrown(error: JsValue) -> io::Error {
@@ -37,36 +19,12 @@ fn thrown(error: JsValue) -> io::Error {
     io::Error::other(format!("WebRTC: {}", text.unwrap_or_else(|| format!("{error:?}"))))
 }
 
-impl Transport for WebRtc {
-    type Output = (PeerId, OneChannel<Connection>);
-    type Error = io::Error;
-    type ListenerUpgrade = BoxFuture<'static, io::Result<Self::Output>>;
-    type Dial = BoxFuture<'static, io::Result<Self::Output>>;
-
-    fn listen_on(&mut self, _: ListenerId, address: Multiaddr) -> Result<(), TransportError<io::Error>> {
-        Err(TransportError::MultiaddrNotSupported(address))
-    }
-
-    fn remove_listener(&mut self, _: ListenerId) -> bool {
-        false
-    }
-
-    fn dial(&mut self, address: Multiaddr, options: DialOpts) -> Result<Self::Dial, TransportError<io::Error>> {
-        let target = libp2p_webrtc_utils::parse_webrtc_dial_addr(&address);
-        let target = target.filter(|(target, _)| target.port() != 0 && !target.ip().is_unspecified());
-        let Some((target, fingerprint)) = target.filter(|_| !options.role.is_listener()) else {
-            return Err(TransportError::MultiaddrNotSupported(address));
-        };
-        let connected = SendWrapper::new(connection::connect(target, fingerprint, self.keypair.clone()));
-        let dial = async move {
-            let (peer, connection) = connected.await?;
-            let connection = OneChannel::establish(connection, Endpoint::Dialer, yamux_config()).await;
-            Ok((peer, connection.map_err(io::Error::other)?))
-        };
-        Ok(dial.boxed())
-    }
-
-    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<TransportEvent<Self::ListenerUpgrade, io::Error>> {
-        Poll::Pending
-    }
+/// Connects to a node, and learns who it is.
+pub async fn dial(address: &Multiaddr, keypair: Keypair) -> io::Result<(PeerId, StreamMuxerBox)> {
+    let target = libp2p_webrtc_utils::parse_webrtc_dial_addr(address);
+    let target = target.filter(|(target, _)| target.port() != 0 && !target.ip().is_unspecified());
+    let (target, fingerprint) = target.ok_or_else(|| io::Error::other("WebRTC: no address that can be dialled"))?;
+    let (peer, connection) = connection::connect(target, fingerprint, keypair).await?;
+    let connection = OneChannel::establish(connection, Endpoint::Dialer, yamux_config()).await;
+    Ok((peer, StreamMuxerBox::new(connection.map_err(io::Error::other)?)))
 }
