@@ -1,5 +1,5 @@
-//! Addresses of nodes as text. libp2p reads every kind of address that there is, in every base that there is for its bytes,
-//! which is much code; here are the kinds that browsers dial.
+//! Addresses of nodes as text. libp2p reads and writes every kind of address that there is, in every base that there is for
+//! its bytes, which is much code; here are the kinds that browsers dial.
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use core::str::FromStr;
@@ -78,4 +78,26 @@ pub fn read(text: &str) -> Result<Multiaddr, AddressError<'_>> {
         address.push(read.filter(|_| !text.is_empty()).ok_or(AddressError::Value(part))?);
     }
     Ok(address)
+}
+
+/// Writes an address as [`read`] reads it; parts of other kinds are left out.
+pub fn write(address: &Multiaddr) -> String {
+    let part = |part: Protocol<'_>| match part {
+        Protocol::Tls => "/tls".into(),
+        Protocol::WebRTCDirect => "/webrtc-direct".into(),
+        Protocol::Ws(_) => "/ws".into(),
+        Protocol::Wss(_) => "/wss".into(),
+        Protocol::Ip4(ip) => format!("/ip4/{ip}"),
+        Protocol::Ip6(ip) => format!("/ip6/{ip}"),
+        Protocol::Dns(name) => format!("/dns/{name}"),
+        Protocol::Dns4(name) => format!("/dns4/{name}"),
+        Protocol::Dns6(name) => format!("/dns6/{name}"),
+        Protocol::Tcp(port) => format!("/tcp/{port}"),
+        Protocol::Udp(port) => format!("/udp/{port}"),
+        Protocol::Sni(name) => format!("/sni/{name}"),
+        Protocol::Certhash(hash) => format!("/certhash/u{}", Base64UrlUnpadded::encode_string(&hash.to_bytes())),
+        Protocol::P2p(peer) => format!("/p2p/{peer}"),
+        _ => String::new(),
+    };
+    address.iter().map(part).collect()
 }

@@ -1,7 +1,7 @@
 //! Connections to full nodes: WebRTC first, WebSocket soon after, again after every end.
 
 use crate::error::{Failure, Result};
-use crate::{outside, webrtc, websocket};
+use crate::{address, outside, webrtc, websocket};
 use camelid_core::p2p::{About, Asker, LightConnection, LightEvent};
 use camelid_core::sorted::{Map, sort_by_key};
 use camelid_core::units::Network;
@@ -145,19 +145,19 @@ impl Net {
 
     /// Reads an address that somebody typed or configured: it must name the peer, and be of a kind that browsers dial.
     pub fn parse(text: &str) -> Result<Multiaddr> {
-        let address = crate::address::read(text.trim()).map_err(|e| {
+        let address = address::read(text.trim()).map_err(|e| {
             Failure::bad_address(format_args!(
                 "{text:?} is no address of a node ({e}): expected one like /ip4/…/tcp/…/ws/p2p/…"
             ))
         })?;
         if Kind::of(&address).is_none() {
             return Err(Failure::bad_address(format_args!(
-                "{address} is not for browsers: WebRTC-direct or WebSocket is expected"
+                "{text} is not for browsers: WebRTC-direct or WebSocket is expected"
             )));
         }
         match address.iter().last() {
             Some(Protocol::P2p(_)) => Ok(address),
-            _ => Err(Failure::bad_address(format_args!("{address} names no peer: expected /p2p/… at its end"))),
+            _ => Err(Failure::bad_address(format_args!("{text} names no peer: expected /p2p/… at its end"))),
         }
     }
 
@@ -191,7 +191,7 @@ impl Net {
     /// The addresses that somebody named or that worked, to be kept.
     pub fn addresses(&self) -> Vec<String> {
         let good = self.known.iter().filter(|(_, known)| (known.link.is_some() || known.named) && !known.banned);
-        good.flat_map(|(peer, known)| known.addresses.iter().map(move |a| format!("{a}/p2p/{peer}"))).collect()
+        good.flat_map(|(peer, known)| known.addresses.iter().map(move |a| format!("{}/p2p/{peer}", address::write(a)))).collect()
     }
 
     /// Whether a node may be asked for its peers now; then it counts as asked.

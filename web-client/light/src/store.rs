@@ -84,7 +84,6 @@ pub enum Store {
 fn said(error: Error) -> String {
     match error {
         Error::DomException(error) => error.message(),
-        Error::Unknown(error) => error.to_string(),
         _ => "it holds something else than was kept there".into(),
     }
 }

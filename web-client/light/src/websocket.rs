@@ -14,7 +14,8 @@ use std::io;
 pub async fn dial(address: Multiaddr, keypair: Keypair) -> io::Result<(PeerId, StreamMuxerBox)> {
     let options = DialOpts { role: Endpoint::Dialer, port_use: PortUse::New };
     let socket = websocket_websys::Transport::default().dial(address, options);
-    let socket: Bytes = Box::pin(socket.map_err(io::Error::other)?.await.map_err(io::Error::other)?);
+    let socket = socket.map_err(|_| io::Error::other("WebSocket: no address that can be dialled"))?;
+    let socket: Bytes = Box::pin(socket.await.map_err(io::Error::other)?);
     let noise = noise::Config::new(&keypair).map_err(io::Error::other)?;
     let (name, socket) =
         dialer_select_proto(socket, noise.protocol_info(), Version::V1Lazy).await.map_err(io::Error::other)?;

@@ -50,7 +50,7 @@ impl Light {
             let known = state.neighbours.get(&peer);
             Builder::default()
                 .set("id", peer.to_string())
-                .set("address", link.address.to_string())
+                .set("address", crate::address::write(&link.address))
                 .set("transport", link.kind.name())
                 .set("height", client.height_of(&peer).unwrap_or_default().0)
                 .set("roundTrip", known.and_then(|k| k.round_trip).map(|t| t.as_secs_f64() * 1000.0))
@@ -163,15 +163,15 @@ impl Light {
     }
 
     /// Connects to a node whose address somebody knows.
-    pub async fn connect(&self, address: String) -> core::result::Result<(), JsValue> {
-        let address = Net::parse(&address)?;
+    pub async fn connect(&self, text: String) -> core::result::Result<(), JsValue> {
+        let address = Net::parse(&text)?;
         let peer = address.iter().find_map(|part| match part {
             libp2p::multiaddr::Protocol::P2p(peer) => Some(peer),
             _ => None,
         });
         {
             let mut state = self.state.borrow_mut();
-            state.net.learn(address.clone(), true);
+            state.net.learn(address, true);
             state.net.nudge();
             state.wake();
         }
@@ -186,7 +186,7 @@ impl Light {
         let state = self.state.borrow();
         let why = state.net.trouble().unwrap_or("no answer").to_string();
         Err(Failure::no_peers(format_args!(
-            "{address} cannot be reached ({why}): is the node running, and the address right?"
+            "{text} cannot be reached ({why}): is the node running, and the address right?"
         ))
         .into())
     }
