@@ -1,6 +1,7 @@
 //! Connections to full nodes: WebRTC first, WebSocket soon after, again after every end.
 
 use crate::error::{Failure, Result};
+use crate::store::{Change, Shelf};
 use crate::{address, outside, webrtc, websocket};
 use camelid_core::p2p::{About, Asker, LightConnection, LightEvent};
 use camelid_core::sorted::{Map, sort_by_key};
@@ -188,10 +189,13 @@ impl Net {
         self.known.iter().filter_map(|(peer, known)| Some((*peer, known.link.as_ref()?)))
     }
 
-    /// The addresses that somebody named or that worked, to be kept.
-    pub fn addresses(&self) -> Vec<String> {
+    /// The addresses that somebody named or that work, a line each, as the browser keeps them for the next visit.
+    pub fn kept(&self) -> Change {
         let good = self.known.iter().filter(|(_, known)| (known.link.is_some() || known.named) && !known.banned);
-        good.flat_map(|(peer, known)| known.addresses.iter().map(move |a| format!("{}/p2p/{peer}", address::write(a)))).collect()
+        let lines = good.flat_map(|(peer, known)| {
+            known.addresses.iter().map(move |address| format!("{}/p2p/{peer}\n", address::write(address)))
+        });
+        Change::Put(Shelf::Small, "peers".into(), lines.collect::<String>().into_bytes())
     }
 
     /// Whether a node may be asked for its peers now; then it counts as asked.

@@ -113,6 +113,8 @@ pub struct State {
     /// For the page, in order.
     outbox: Vec<JsValue>,
     changed: Set<&'static str>,
+    /// Somebody is connected of whom nothing is kept yet.
+    new_peers: bool,
     /// A batch that could not be written.
     failed: Option<Batch>,
     saving: bool,
@@ -161,6 +163,7 @@ impl State {
             stored: Map::new(),
             outbox: Vec::new(),
             changed: Set::new(),
+            new_peers: false,
             failed: None,
             saving: false,
             save_at: Duration::ZERO,
@@ -307,6 +310,7 @@ impl State {
             Happened::Connected(peer) => {
                 self.client.connected(peer);
                 self.neighbours.insert(peer, Neighbour::default());
+                self.new_peers = true;
                 if self.net.may_ask_for_peers(&peer, now.elapsed) {
                     let request = Request::Peers(Box::new(PeersRequest { own: None }));
                     self.send(peer, &request, By::Addresses, Duration::from_secs(30));
@@ -530,6 +534,9 @@ impl State {
                 });
             }
             changes.extend(saved.state.map(|state| Change::Put(Shelf::Small, "state".into(), state)));
+        }
+        if core::mem::take(&mut self.new_peers) {
+            changes.push(self.net.kept());
         }
         let mut ticket = None;
         if let Some(unsaved) = unsaved {

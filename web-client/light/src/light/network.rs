@@ -5,7 +5,6 @@ use crate::error::{Failure, Result};
 use crate::net::Net;
 use crate::object::{Builder, list};
 use crate::outside;
-use crate::store::{Change, Shelf};
 use camelid_core::block::Block;
 use camelid_core::chain::TransactionProof;
 use camelid_core::contract::{Move, Witness, contract_output};
@@ -177,8 +176,8 @@ impl Light {
         }
         for _ in 0..LOOK.1 {
             if self.state.borrow().net.links().any(|(here, _)| Some(here) == peer) {
-                let lines = self.state.borrow().net.addresses().join("\n");
-                self.store.write(&[Change::Put(Shelf::Small, "peers".into(), lines.into_bytes())]).await?;
+                let kept = self.state.borrow().net.kept();
+                self.store.write(&[kept]).await?;
                 return Ok(());
             }
             outside::sleep(LOOK.0).await;
