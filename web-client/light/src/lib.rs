@@ -12,6 +12,7 @@ mod net;
 #[path = "../../worker/src/object.rs"]
 mod object;
 mod outside;
+mod pipe;
 mod state;
 mod store;
 mod vault;

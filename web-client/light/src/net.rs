@@ -54,6 +54,14 @@ impl Kind {
         })
     }
 
+    /// What people call it.
+    fn title(self) -> &'static str {
+        match self {
+            Kind::WebRtc => "WebRTC",
+            Kind::WebSocket => "WebSocket",
+        }
+    }
+
     /// The word in index.d.ts.
     pub fn name(self) -> &'static str {
         match self {
@@ -129,7 +137,7 @@ pub struct Net {
 async fn connect(address: Multiaddr, kind: Kind, meant: PeerId, keypair: Keypair) -> io::Result<StreamMuxerBox> {
     let (peer, muxer) = match kind {
         Kind::WebRtc => webrtc::dial(&address, keypair).await?,
-        Kind::WebSocket => websocket::dial(address, keypair).await?,
+        Kind::WebSocket => websocket::dial(&address, keypair).await?,
     };
     if peer != meant {
         return Err(io::Error::other(format!("node {peer} is there, not {meant}")));
@@ -346,7 +354,7 @@ impl Known {
                     (self.round, self.error) = (None, None);
                     return true;
                 }
-                Err(error) => self.error = Some(error.to_string()),
+                Err(error) => self.error = Some(format!("{}: {error}", kind.title())),
             }
         }
         false

@@ -1,7 +1,8 @@
 //! A peer connection of the browser's, from its first step to its end.
 
-use super::channel::Channel;
-use super::{sdp, thrown};
+use super::sdp;
+use crate::pipe::{Pipe, thrown};
+use crate::websocket::handshake as why;
 use camelid_core::p2p::Bytes;
 use core::cell::{Cell, RefCell};
 use core::net::SocketAddr;
@@ -25,7 +26,7 @@ use web_sys::{
 /// A connection: it gives the stream of its one data channel, once.
 pub struct Connection {
     peer: SendWrapper<Peer>,
-    stream: Option<Stream<Channel>>,
+    stream: Option<Stream<Pipe>>,
 }
 
 /// The browser's side, closed when it is dropped.
@@ -94,7 +95,7 @@ impl Peer {
         remote.set_sdp(&sdp::answer(target, theirs, &ufrag));
         JsFuture::from(self.connection.set_remote_description(&remote)).await.map_err(thrown)?;
         let ours = self.connection.local_description().and_then(|local| sdp::fingerprint(&local.sdp()));
-        ours.ok_or_else(|| io::Error::other("WebRTC: the browser's offer names no SHA-256 fingerprint"))
+        ours.ok_or_else(|| io::Error::other("the browser's offer names no SHA-256 fingerprint"))
     }
 }
 
@@ -113,16 +114,16 @@ pub async fn connect(target: SocketAddr, theirs: Fingerprint, keypair: Keypair) 
     let handshake = RtcDataChannelInit::new();
     handshake.set_negotiated(true);
     handshake.set_id(0);
-    let handshake = Channel::new(peer.connection.create_data_channel_with_data_channel_dict("", &handshake));
+    let handshake = Pipe::over_channel(peer.connection.create_data_channel_with_data_channel_dict("", &handshake));
     let (stream, _) = Stream::new(handshake);
     let ours = peer.begin(target, theirs).await?;
-    let id = noise::outbound::<Bytes>(keypair, Box::pin(stream), theirs, ours).await.map_err(io::Error::other)?;
-    let (stream, _) = Stream::new(Channel::new(peer.connection.create_data_channel("")));
+    let id = noise::outbound::<Bytes>(keypair, Box::pin(stream), theirs, ours).await.map_err(why)?;
+    let (stream, _) = Stream::new(Pipe::over_channel(peer.connection.create_data_channel("")));
     Ok((id, Connection { peer: SendWrapper::new(peer), stream: Some(stream) }))
 }
 
 impl StreamMuxer for Connection {
-    type Substream = Stream<Channel>;
+    type Substream = Stream<Pipe>;
     type Error = io::Error;
 
     fn poll_inbound(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<Self::Substream>> {
