@@ -164,13 +164,29 @@ export class Visitor {
     return Number(/block ([\d,]+)/.exec(await link.innerText())[1].replaceAll(',', ''));
   }
 
-  /** Fetches the model, so that answers can be checked. */
+  /** Fetches the model, so that answers can be checked; gives how long that took, in milliseconds. */
   async download(model) {
+    const line = await this.modelLine(model);
+    const button = line.getByRole('button', { name: /^Download/ });
+    await button.waitFor();
+    const begun = performance.now();
+    await button.click();
+    await line.getByText('On this device', { exact: true }).waitFor();
+    return performance.now() - begun;
+  }
+
+  /** Removes a model that is on this device. */
+  async remove(model) {
+    const line = await this.modelLine(model);
+    await line.getByRole('button', { name: /^Remove/ }).click();
+    await line.getByRole('button', { name: /^Download/ }).waitFor();
+  }
+
+  /** Where the page has a model, in its list. */
+  async modelLine(model) {
     await this.view('Network');
     await this.link('Models and storage').click();
-    const line = this.page.locator('li').filter({ has: this.page.getByRole('heading', { name: model }) });
-    await line.getByRole('button', { name: /^Download/ }).click();
-    await line.getByText('On this device', { exact: true }).waitFor();
+    return this.page.locator('li').filter({ has: this.page.getByRole('heading', { name: model, exact: true }) });
   }
 
   /** Sends a prompt, once its price is known and nothing is in the way; gives the job's id. */
