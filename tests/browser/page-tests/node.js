@@ -4,7 +4,7 @@ import { execFile, spawn } from 'node:child_process';
 import { existsSync, openSync, closeSync, readFileSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 
 const PASSWORD = 'only for tests';
@@ -24,6 +24,9 @@ function binary() {
   if (!existsSync(file)) throw new Error(`no camelid at ${file}: run sh scripts/test-page.sh, or set CAMELID_BINARY`);
   return file;
 }
+
+/** Another program, which was built beside the node. */
+export const program = (name) => join(dirname(binary()), name);
 
 /** Asks again and again until there is an answer. `about` adds to the error what is known. */
 export async function until(what, check, about = () => '') {
