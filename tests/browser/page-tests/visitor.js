@@ -32,7 +32,7 @@ export async function visitWithSettings(url, settings, options = {}) {
   mkdirSync(join(profile, 'Default'));
   writeFileSync(join(profile, 'Default/Preferences'), JSON.stringify(settings));
   const visitor = new Visitor(await launchProfile(profile), url, options.allow);
-  visitor.context.once('close', () => rmSync(profile, { recursive: true, force: true }));
+  visitor.profile = profile;
   await visitor.open();
   return visitor;
 }
@@ -41,6 +41,8 @@ export class Visitor {
   context;
   page;
   words;
+  /** The folder of a profile that is to go with the visitor. */
+  profile;
   #url;
   #allow;
   #errors = [];
@@ -71,6 +73,8 @@ export class Visitor {
   /** Ends the visit, and fails if the page reported an error. */
   async leave() {
     await this.context.close();
+    // Its processes may write a last time after they said goodbye.
+    if (this.profile) rmSync(this.profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
     assert.deepEqual(this.#errors, [], 'the page reported errors');
   }
 
