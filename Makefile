@@ -2,7 +2,7 @@
 # Build results go to ~/.cache/camelid/target, outside the checkout; CARGO_TARGET_DIR names another place.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo demo-cli test soak test-bits test-gpu test-models test-tokenizers test-browser test-page bench-wasm wasm package www lint no-std bench-chain bench-engine bench-plots train fuzz
+.PHONY: help setup build demo demo-cli test soak test-bits test-gpu test-models test-tokenizers test-browser test-page soak-browser bench-wasm wasm package www lint no-std bench-chain bench-engine bench-plots train fuzz
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
@@ -24,6 +24,9 @@ test: setup ## Format, lints, unit, property and end-to-end tests, and the no_st
 
 soak: setup ## The long runs (hours): WHAT=simulator, kills, power-cuts or transports for one of them
 	@WHAT="$(WHAT)" sh scripts/soak.sh
+
+soak-browser: setup ## The page for hours: 500 jobs and 64 MB over one WebRTC connection, then an hour idle
+	@sh scripts/soak-browser.sh
 
 test-bits: setup ## The same bits on every engine: 100,000 tokens a kernel against the reference
 	@sh scripts/test-bits.sh

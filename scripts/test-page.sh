@@ -1,6 +1,7 @@
 #!/bin/sh
 # The tests of the page in Chromium, as a real node serves it: from a first visit to a verified answer, and what can go wrong
-# on the way. Pictures of each view go to $CAMELID_SCREENSHOTS. WHAT names one of tests/browser/page-tests, such as wallet.
+# on the way. Pictures of each view go to $CAMELID_SCREENSHOTS. WHAT names one of tests/browser/page-tests, such as wallet, or
+# soak, which is short here: make soak-browser runs it at full length.
 . "$(dirname "$0")/env.sh"
 . scripts/setup-node.sh
 . scripts/npm.sh
@@ -18,4 +19,12 @@ export CAMELID_WEB="$CARGO_TARGET_DIR/web" CAMELID_BINARY="$CARGO_TARGET_DIR/deb
 export CAMELID_SCREENSHOTS="${CAMELID_SCREENSHOTS:-$CARGO_TARGET_DIR/web/screenshots}"
 say "tests of the page in $(${CAMELID_CHROMIUM:-chromium} --version 2>/dev/null || echo Chromium)"
 # Each starts a network of its own: one after another, so that they do not take each other's time.
-exec node --test --test-concurrency=1 --test-reporter=spec tests/browser/page-tests/${WHAT:-*}.test.js
+case "${WHAT:-all}" in
+all) files="tests/browser/page-tests/*.test.js tests/browser/soak/soak.test.js" ;;
+soak) files=tests/browser/soak/soak.test.js ;;
+*) files="tests/browser/page-tests/$WHAT.test.js" ;;
+esac
+export CAMELID_SOAK_JOBS="${CAMELID_SOAK_JOBS:-10}" CAMELID_SOAK_MB="${CAMELID_SOAK_MB:-2}"
+export CAMELID_SOAK_IDLE_S="${CAMELID_SOAK_IDLE_S:-20}"
+# shellcheck disable=SC2086
+exec node --test --test-concurrency=1 --test-reporter=spec $files

@@ -34,7 +34,10 @@ export interface Options {
 export function open(options?: Options & { takeOver?: boolean }): Promise<Client>;
 
 /** What the browser lacks, in words for people; empty where all is well. Needs no open client. */
-export function lacks(): Promise<{ what: 'webgpu' | 'webrtc' | 'locks' | 'storage' | 'persistent-storage' | 'secure-context'; why: string }[]>;
+export function lacks(): Promise<{
+  what: 'webgpu' | 'webrtc' | 'plain-websocket' | 'locks' | 'storage' | 'persistent-storage' | 'secure-context';
+  why: string;
+}[]>;
 
 export interface Client {
   readonly network: 'main' | 'test' | 'dev';
@@ -249,6 +252,8 @@ export interface Status {
   /** A peer that told something false, and what. */
   warnings: { at: Date; text: string }[];
   storage: { used: number; quota?: number; persistent: boolean };
+  /** Why a node that was named is not reached: what the last attempt ended with. */
+  trouble?: string;
 }
 
 export interface BlockInfo {

@@ -19,6 +19,10 @@ const LOOKS = {
   webrtc: () =>
     !globalThis.RTCPeerConnection &&
     'This browser has no WebRTC, or it is turned off. Nodes are reached over WebSocket alone.',
+  'plain-websocket': () =>
+    globalThis.location?.protocol === 'https:' &&
+    'The page came over https. Browsers then allow no plain WebSocket (ws) to other machines: nodes are reached over ' +
+      'WebRTC, or over WebSocket with TLS (wss).',
   webgpu: async () =>
     !(await adapter()) &&
     'This browser gives pages no GPU. Answers are checked on the CPU, which takes longer with large models.',

@@ -10,7 +10,7 @@ const JOBS = 30;
 let network, browser, visitor;
 
 before(async () => {
-  network = await startNetwork();
+  network = await startNetwork({ oneConnection: true });
   browser = await openBrowser();
   // Counts connections, and changes nothing about them.
   visitor = await browser.visit(network.url, {

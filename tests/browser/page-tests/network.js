@@ -3,7 +3,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Node, until } from './node.js';
+import { Node, TCP, until, WEBRTC } from './node.js';
 
 const MODEL = 'camelid-tiny';
 const COIN = 100_000_000;
@@ -11,18 +11,24 @@ const COIN = 100_000_000;
 const STAKES = 4;
 const STAKE = 20;
 
-/** Starts it with `computes` compute nodes, funded. `cheat`, if given, is how all of them cheat. */
-export async function startNetwork({ computes = 1, cheat } = {}) {
+/**
+ * Starts it with `computes` compute nodes, funded. `cheat`, if given, is how all of them cheat; `oneConnection`: pages
+ * reach the node in front alone, over WebRTC alone; `checkpoint`: a model that this node has beside its own, as its file.
+ */
+export async function startNetwork({ computes = 1, cheat, oneConnection = false, checkpoint } = {}) {
   const dir = mkdtempSync(join(tmpdir(), 'camelid-page-'));
-  const front = new Node('front', dir, ['--mine', '--mining-threads', '1', '--faucet']);
+  const front = new Node('front', dir, ['--mine', '--mining-threads', '1', '--faucet'], {
+    listen: oneConnection ? [TCP, WEBRTC] : undefined,
+  });
   const nodes = [front];
   const about = () => nodes.map((node) => node.log()).join('\n');
   await front.command('wallet', 'new');
+  if (checkpoint) await front.command('model', 'import', checkpoint);
   await front.start();
   const hub = await front.address();
   for (let n = 1; n <= computes; n++) {
     const args = ['--peer', hub, '--compute', MODEL, ...(cheat ? ['--cheat', cheat] : [])];
-    const node = new Node(`compute-${n}`, dir, args);
+    const node = new Node(`compute-${n}`, dir, args, { listen: oneConnection ? [TCP] : undefined });
     nodes.push(node);
     await node.command('wallet', 'new');
     await node.start();

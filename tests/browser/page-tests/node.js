@@ -4,12 +4,17 @@ import { execFile, spawn } from 'node:child_process';
 import { existsSync, openSync, closeSync, readFileSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 
 const PASSWORD = 'only for tests';
 /** How long anything may take, on a machine that does other things too. */
 export const PATIENCE_MS = Number(process.env.CAMELID_BROWSER_TIMEOUT ?? 180_000);
+
+/** Where a node may listen, on a port of its own. */
+export const TCP = '127.0.0.1:0';
+export const WEBSOCKET = '/ip4/127.0.0.1/tcp/0/ws';
+export const WEBRTC = '/ip4/127.0.0.1/udp/0/webrtc-direct';
 
 const run = promisify(execFile);
 
@@ -19,6 +24,9 @@ function binary() {
   if (!existsSync(file)) throw new Error(`no camelid at ${file}: run sh scripts/test-page.sh, or set CAMELID_BINARY`);
   return file;
 }
+
+/** Another program, which was built beside the node. */
+export const program = (name) => join(dirname(binary()), name);
 
 /** Asks again and again until there is an answer. `about` adds to the error what is known. */
 export async function until(what, check, about = () => '') {
@@ -40,16 +48,19 @@ export class Node {
   name;
   #dir;
   #args;
-  #listen = ['127.0.0.1:0', '/ip4/127.0.0.1/tcp/0/ws', '/ip4/127.0.0.1/udp/0/webrtc-direct'];
+  #network;
+  #listen;
   #api = '127.0.0.1:0';
   #child;
   #ended;
 
-  /** A node that does not run yet, in a folder below `dir`; `args` follow `camelid node run`. */
-  constructor(name, dir, args) {
+  /** A node that does not run yet, in a folder below `dir`; `args` follow `camelid node run`. Where it listens at first. */
+  constructor(name, dir, args = [], { network = 'dev', listen = [TCP, WEBSOCKET, WEBRTC] } = {}) {
     this.name = name;
     this.#dir = join(dir, name);
     this.#args = args;
+    this.#network = network;
+    this.#listen = listen;
   }
 
   /** Runs another `camelid` command on its data directory; gives what it printed. */
@@ -80,6 +91,11 @@ export class Node {
     this.#api = this.#read('api.address');
     this.#listen = status.listen.map(listenAddress);
     return status;
+  }
+
+  /** Where a file of its data directory is. */
+  file(name) {
+    return join(this.#dir, name);
   }
 
   /** Where browsers find its page. */
@@ -126,11 +142,11 @@ export class Node {
   }
 
   #read(file) {
-    return readFileSync(join(this.#dir, file), 'utf8').trim();
+    return readFileSync(this.file(file), 'utf8').trim();
   }
 
   #everywhere(args) {
-    return ['--network', 'dev', '--data-dir', this.#dir, ...args];
+    return ['--network', this.#network, '--data-dir', this.#dir, ...args];
   }
 
   #env() {

@@ -32,7 +32,7 @@ export async function visitWithSettings(url, settings, options = {}) {
   mkdirSync(join(profile, 'Default'));
   writeFileSync(join(profile, 'Default/Preferences'), JSON.stringify(settings));
   const visitor = new Visitor(await launchProfile(profile), url, options.allow);
-  visitor.context.once('close', () => rmSync(profile, { recursive: true, force: true }));
+  visitor.profile = profile;
   await visitor.open();
   return visitor;
 }
@@ -41,6 +41,8 @@ export class Visitor {
   context;
   page;
   words;
+  /** The folder of a profile that is to go with the visitor. */
+  profile;
   #url;
   #allow;
   #errors = [];
@@ -71,6 +73,8 @@ export class Visitor {
   /** Ends the visit, and fails if the page reported an error. */
   async leave() {
     await this.context.close();
+    // Its processes may write a last time after they said goodbye.
+    if (this.profile) rmSync(this.profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
     assert.deepEqual(this.#errors, [], 'the page reported errors');
   }
 
@@ -164,13 +168,29 @@ export class Visitor {
     return Number(/block ([\d,]+)/.exec(await link.innerText())[1].replaceAll(',', ''));
   }
 
-  /** Fetches the model, so that answers can be checked. */
+  /** Fetches the model, so that answers can be checked; gives how long that took, in milliseconds. */
   async download(model) {
+    const line = await this.modelLine(model);
+    const button = line.getByRole('button', { name: /^Download/ });
+    await button.waitFor();
+    const begun = performance.now();
+    await button.click();
+    await line.getByText('On this device', { exact: true }).waitFor();
+    return performance.now() - begun;
+  }
+
+  /** Removes a model that is on this device. */
+  async remove(model) {
+    const line = await this.modelLine(model);
+    await line.getByRole('button', { name: /^Remove/ }).click();
+    await line.getByRole('button', { name: /^Download/ }).waitFor();
+  }
+
+  /** Where the page has a model, in its list. */
+  async modelLine(model) {
     await this.view('Network');
     await this.link('Models and storage').click();
-    const line = this.page.locator('li').filter({ has: this.page.getByRole('heading', { name: model }) });
-    await line.getByRole('button', { name: /^Download/ }).click();
-    await line.getByText('On this device', { exact: true }).waitFor();
+    return this.page.locator('li').filter({ has: this.page.getByRole('heading', { name: model, exact: true }) });
   }
 
   /** Sends a prompt, once its price is known and nothing is in the way; gives the job's id. */
