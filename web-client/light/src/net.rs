@@ -271,7 +271,13 @@ impl Net {
     pub fn dial(&mut self, now: Duration) {
         let mut here = self.known.values().filter(|known| known.link.is_some()).count();
         for (peer, known) in self.known.iter_mut() {
-            known.attempts.retain(|attempt| now < attempt.since + ATTEMPT);
+            known.attempts.retain(|attempt| {
+                let on_time = now < attempt.since + ATTEMPT;
+                if !on_time {
+                    known.error = Some(format!("{}: no answer in {} s", attempt.kind.title(), ATTEMPT.as_secs()));
+                }
+                on_time
+            });
             if known.link.is_some() || known.banned {
                 continue;
             }

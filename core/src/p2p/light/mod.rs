@@ -26,8 +26,9 @@ use libp2p::core::muxing::{StreamMuxerBox, StreamMuxerExt};
 use std::io::{self, ErrorKind};
 use work::{Agreed, Done};
 
-/// Streams of the peer's that are served at once; it waits with others.
-const SERVED_AT_ONCE: usize = 2 * REQUESTS_AT_ONCE;
+/// Streams of the peer's that are served at once; it waits with others. A full node has little to ask, and each may bring a
+/// request of two megabytes.
+const SERVED_AT_ONCE: usize = 16;
 
 /// Whom an answer is for.
 pub struct Asker(Agreed);
