@@ -1,4 +1,4 @@
-// A model of ten megabytes over each transport: what the browser keeps are the node's bytes.
+// A model of ten megabytes over each transport: what the browser keeps are the node's bytes, until it is removed.
 
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
@@ -57,6 +57,8 @@ for (const [transport, options] of [
     const milliseconds = await visitor.download(RANDOM_MODEL);
     assert.deepEqual(await kept(visitor), expected);
     assert.deepEqual(await visitor.transports(), [transport]);
+    await visitor.remove(RANDOM_MODEL);
+    assert.equal((await kept(visitor)).length, 0);
     const rate = expected.length / milliseconds / 1000;
     t.diagnostic(`${(expected.length / 1e6).toFixed(1)} MB over ${transport}: ${rate.toFixed(1)} MB/s`);
     await visitor.leave();

@@ -199,8 +199,13 @@ export class Visitor {
     await this.field('Prompt').fill(prompt);
     await this.field('Longest answer, in tokens').fill(String(limit));
     await this.page.getByText(verify, { exact: true }).click();
-    await this.button(/^Send for /).click();
-    await this.page.waitForURL(/#\/answer\/[0-9a-f]{64}$/);
+    const failed = this.page.getByRole('alert').locator('.title');
+    await until('the prompt is sent', async () => {
+      if (/#\/answer\/[0-9a-f]{64}$/.test(this.page.url())) return true;
+      if (await failed.count()) throw new Error(await failed.first().innerText());
+      // Should the price change under the hand, nothing is sent, and one presses again.
+      await this.button(/^Send for /).click({ timeout: 1_000 });
+    });
     return this.page.url().split('/').at(-1);
   }
 
