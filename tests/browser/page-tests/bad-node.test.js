@@ -67,6 +67,7 @@ test('a node that is not there is waited for', async () => {
     await footer(visitor, ALONE).waitFor();
     await visitor.page.getByText('Without one, nothing new can be seen').waitFor();
     await visitor.page.getByText('None at the moment.').waitFor();
+    await visitor.page.getByText(/^The last attempt: \/ip4\/127\.0\.0\.1/).waitFor();
     await node.start();
     await follows(visitor);
   });
@@ -76,12 +77,13 @@ test('a node of another network is left, and one of this network followed', asyn
   const { seeds: others } = await stranger.get('/page.json');
   await visit({ seeds: others }, { allow: UNREACHABLE }, async (visitor) => {
     await visitor.view('Network');
-    await visitor.page.getByText(/^The last attempt: /).waitFor();
+    await visitor.page.getByText(/^The last attempt: .* is of network test\/1, this page is for network dev/).waitFor();
     await footer(visitor, ALONE).waitFor();
     await visitor.page.getByText('Add a node').click();
     await visitor.field('Its address').fill(seeds.at(-1));
     await visitor.button('Connect').click();
     await follows(visitor);
+    assert.equal((await visitor.transports()).length, 1);
   });
 });
 
@@ -102,6 +104,7 @@ test('over https a node with plain WebSocket alone is not reached, and the page 
     await visitor.page.getByText(/^The page came over https\..*no plain WebSocket/).waitFor();
     await visitor.view('Network');
     await visitor.page.getByText('None at the moment.').waitFor();
+    await visitor.page.getByText(/a page that came over https may open no plain WebSocket there/).waitFor();
   });
 });
 

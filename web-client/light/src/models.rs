@@ -13,7 +13,8 @@ use camelid_core::model::Manifest;
 use camelid_core::model::package::{CHUNK_LEN, MAX_CHUNKS_AT_ONCE, ModelDownload, PREFIX_LEN, ProvedChunk, Taken};
 use camelid_core::units::Amount;
 use core::time::Duration;
-use futures::future::join_all;
+use futures::channel::oneshot;
+use futures::future::{Either, join_all, select};
 use js_sys::{Array, Function, Uint8Array};
 use libp2p::PeerId;
 use std::cell::{Cell, RefCell};
@@ -158,6 +159,10 @@ struct Fetch<'a> {
     sources: Cell<u32>,
     progress: &'a Function,
     signal: Option<&'a AbortSignal>,
+    /// Writes that have not ended.
+    writing: Cell<u32>,
+    /// Told once all is there.
+    complete: Cell<Option<oneshot::Sender<()>>>,
 }
 
 impl Fetch<'_> {
@@ -220,13 +225,26 @@ impl Fetch<'_> {
             }
         }
         let new = changes.iter().filter(|change| matches!(change, Change::Put(Shelf::Chunks, ..))).count() as u64;
-        if let Err(failure) = self.store.write(&changes).await {
+        self.writing.set(self.writing.get() + 1);
+        let written = self.store.write(&changes).await;
+        self.writing.set(self.writing.get() - 1);
+        if let Err(failure) = written {
             for chunk in chunks {
                 self.download.borrow_mut().forget(chunk.branch.index);
             }
             return Err(failure);
         }
-        self.tell();
+        // A piece that comes twice may come after the model was removed.
+        if new > 0 {
+            self.tell();
+        }
+        if self.download.borrow().is_complete()
+            && self.writing.get() == 0
+            && let Some(complete) = self.complete.take()
+        {
+            // Nobody waits if the download was stopped.
+            let _ = complete.send(());
+        }
         Ok(new)
     }
 
@@ -276,6 +294,7 @@ pub async fn download(
     let before = download.there() * CHUNK_LEN as u64;
     let (next, count) = (Cell::new(0), Cell::new(sources.len() as u32));
     let begun = js_sys::Date::now();
+    let (sender, complete) = oneshot::channel();
     let fetch = Fetch {
         state,
         store,
@@ -287,13 +306,16 @@ pub async fn download(
         sources: count,
         progress,
         signal,
+        writing: Cell::new(0),
+        complete: Cell::new(Some(sender)),
     };
     // The first chunks prove how many there are; then all sources are asked.
     let asking = sources.iter().flat_map(|peer| (0..AT_ONCE).map(|_| fetch.from(*peer)));
-    let ends = join_all(asking).await;
-    if fetch.download.borrow().is_complete() {
-        return Ok(());
-    }
+    // What was asked for twice is not waited for.
+    let ends = match select(join_all(asking), complete).await {
+        Either::Left((ends, _)) if !fetch.download.borrow().is_complete() => ends,
+        _ => return Ok(()),
+    };
     ends.into_iter().collect::<Result<()>>()?;
     let (there, of) = (fetch.download.borrow().there(), fetch.download.borrow().count());
     Err(Failure::no_peers(match of {

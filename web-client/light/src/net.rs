@@ -54,14 +54,6 @@ impl Kind {
         })
     }
 
-    /// What people call it.
-    fn title(self) -> &'static str {
-        match self {
-            Kind::WebRtc => "WebRTC",
-            Kind::WebSocket => "WebSocket",
-        }
-    }
-
     /// The word in index.d.ts.
     pub fn name(self) -> &'static str {
         match self {
@@ -107,7 +99,7 @@ struct Known {
     asked_for_peers: Option<Duration>,
     /// It broke the protocol, or is of another network.
     banned: bool,
-    /// What its last attempt failed with.
+    /// What its last attempt failed with, or why it is of no use.
     error: Option<String>,
 }
 
@@ -119,6 +111,8 @@ pub enum Happened {
     Gone(PeerId),
     /// It says something.
     Said(PeerId, LightEvent),
+    /// An attempt to connect failed.
+    Failed,
     /// There is nobody to ask this.
     Unasked(u64),
 }
@@ -240,10 +234,10 @@ impl Net {
         Some(&mut self.known.get_mut(peer)?.link.as_mut()?.connection)
     }
 
-    /// Closes the connection to a peer that broke the protocol, and dials it no more.
-    pub fn ban(&mut self, peer: PeerId) {
+    /// Closes the connection to a peer that broke the protocol or is of another network, and dials it no more.
+    pub fn ban(&mut self, peer: PeerId, why: String) {
         let known = self.known.entry(peer).or_default();
-        known.banned = true;
+        (known.banned, known.error) = (true, Some(why));
         known.attempts.clear();
         if known.link.take().is_some() {
             self.gone.push(peer);
@@ -274,7 +268,8 @@ impl Net {
             known.attempts.retain(|attempt| {
                 let on_time = now < attempt.since + ATTEMPT;
                 if !on_time {
-                    known.error = Some(format!("{}: no answer in {} s", attempt.kind.title(), ATTEMPT.as_secs()));
+                    let late = io::Error::other("no answer in time");
+                    known.error = Some(why(&attempt.address, attempt.kind, &late));
                 }
                 on_time
             });
@@ -323,8 +318,10 @@ impl Net {
             return Poll::Ready(Happened::Unasked(id));
         }
         for (peer, known) in self.known.iter_mut() {
-            if known.connected(&self.about, cx, now) {
-                return Poll::Ready(Happened::Connected(*peer));
+            match known.attempt(&self.about, cx, now) {
+                Poll::Ready(true) => return Poll::Ready(Happened::Connected(*peer)),
+                Poll::Ready(false) => return Poll::Ready(Happened::Failed),
+                Poll::Pending => {}
             }
             let Some(link) = &mut known.link else { continue };
             match link.connection.poll(cx, now) {
@@ -341,29 +338,24 @@ impl Net {
 }
 
 impl Known {
-    /// Polls the attempts; whether one has led to a connection, which is enough.
-    fn connected(&mut self, about: &Arc<About>, cx: &mut Context<'_>, now: Duration) -> bool {
-        let mut at = 0;
-        while at < self.attempts.len() {
-            let Poll::Ready(result) = self.attempts[at].dial.as_mut().poll(cx) else {
-                at += 1;
-                continue;
-            };
+    /// Polls the attempts: whether one has led to a connection, which is enough, or has failed.
+    fn attempt(&mut self, about: &Arc<About>, cx: &mut Context<'_>, now: Duration) -> Poll<bool> {
+        for at in 0..self.attempts.len() {
+            let Poll::Ready(result) = self.attempts[at].dial.as_mut().poll(cx) else { continue };
             let Attempt { address, kind, .. } = self.attempts.remove(at);
             match result {
-                Ok(_) if self.link.is_some() || self.banned => {}
                 Ok(muxer) => {
                     let seed = u64::from_le_bytes(outside::random());
                     let connection = LightConnection::new(muxer, about.clone(), seed, now);
                     self.link = Some(Link { address, kind, since: now, connection });
                     self.attempts.clear();
                     (self.round, self.error) = (None, None);
-                    return true;
                 }
-                Err(error) => self.error = Some(format!("{}: {error}", kind.title())),
+                Err(error) => self.error = Some(why(&address, kind, &error)),
             }
+            return Poll::Ready(self.link.is_some());
         }
-        false
+        Poll::Pending
     }
 
     fn ended(&mut self, error: &io::Error, now: Duration) {
@@ -377,6 +369,15 @@ impl Known {
             (self.next_round, self.pause) = (now, Duration::ZERO);
         }
     }
+}
+
+/// Why a node is not reached.
+fn why(address: &Multiaddr, kind: Kind, error: &io::Error) -> String {
+    let address_text = address::write(address);
+    if is_secure_page() && kind == Kind::WebSocket && !is_secure(address) {
+        return format!("{address_text}: a page that came over https may open no plain WebSocket there ({error})");
+    }
+    format!("{address_text}: {error}")
 }
 
 /// Whether an address is of a secure socket.

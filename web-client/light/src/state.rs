@@ -20,7 +20,7 @@ use camelid_core::message::{
     ChainStatus, ClientRequest, Envelope, LightResponse, Payload, PeersRequest, PeersResponse, ReachResponse, Request,
     Response, peer_address,
 };
-use camelid_core::p2p::{LightEvent, Speaks, speaks};
+use camelid_core::p2p::{Hello, LightEvent, Speaks, speaks};
 use camelid_core::sorted::{Map, Set};
 use camelid_core::sync::Now;
 use camelid_core::units::{Height, Network};
@@ -87,6 +87,8 @@ pub struct Neighbour {
     pub agent: String,
     /// How long a ping takes.
     pub round_trip: Option<Duration>,
+    /// It said that it is of this network.
+    pub ours: bool,
 }
 
 /// Everything.
@@ -327,6 +329,7 @@ impl State {
                 }
                 self.tell_changed("status");
             }
+            Happened::Failed => self.tell_changed("status"),
             Happened::Unasked(id) => self.on_answer(id, Err(NoAnswer::Gone), now),
             Happened::Said(peer, event) => self.on_said(peer, event, now),
         }
@@ -359,17 +362,7 @@ impl State {
                 };
                 self.net.answer(&peer, asker, response.to_bytes(), now.elapsed);
             }
-            LightEvent::Told(hello) => {
-                match speaks(&hello.protocol_version, self.network) {
-                    Speaks::Ours => {}
-                    Speaks::Other(name) => self.blame(peer, &format!("it is of the network {name}")),
-                    Speaks::Stranger => self.blame(peer, "it is of another network than CamelidCoin"),
-                }
-                if let Some(neighbour) = self.neighbours.get_mut(&peer) {
-                    neighbour.agent = hello.agent.chars().filter(|c| !c.is_control()).take(MOST_TEXT).collect();
-                    self.tell_changed("status");
-                }
-            }
+            LightEvent::Told(hello) => self.on_told(peer, &hello),
             LightEvent::Alive(round_trip) => {
                 if let Some(neighbour) = self.neighbours.get_mut(&peer) {
                     neighbour.round_trip = Some(round_trip);
@@ -378,6 +371,23 @@ impl State {
             // That it has gone is said by the connections.
             LightEvent::Ended(_) => {}
         }
+    }
+
+    /// A neighbour says what it is. One of another network is no cheat, and of no use.
+    fn on_told(&mut self, peer: PeerId, hello: &Hello) {
+        let speaks = match speaks(&hello.protocol_version, self.network) {
+            Speaks::Ours => {
+                if let Some(neighbour) = self.neighbours.get_mut(&peer) {
+                    neighbour.agent = hello.agent.chars().filter(|c| !c.is_control()).take(MOST_TEXT).collect();
+                    neighbour.ours = true;
+                }
+                return self.tell_changed("status");
+            }
+            Speaks::Other(name) => format!("is of network {name}"),
+            Speaks::Stranger => "is no node of CamelidCoin".into(),
+        };
+        self.net.ban(peer, format!("node {peer} {speaks}, this page is for network {}", self.network));
+        self.wake();
     }
 
     /// A neighbour asks. It is told that there is nothing here but a mailbox.
@@ -411,7 +421,7 @@ impl State {
 
     /// A peer broke the protocol.
     pub fn blame(&mut self, peer: PeerId, why: &str) {
-        self.net.ban(peer);
+        self.net.ban(peer, why.into());
         self.warn(format!("node {peer} is not used any more: {why}"));
     }
 

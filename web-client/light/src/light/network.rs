@@ -32,12 +32,18 @@ impl Light {
         let height = headers.height();
         let scanned = client.scanned();
         let behind = state.progress.filter(|p| p.total > height);
+        // What nodes say before their first headers are here.
+        let told = state.net.links().filter_map(|(peer, _)| client.height_of(&peer)).max();
         let (word, have, total, left) = if state.net.links().next().is_none() {
             ("looking-for-peers", height, height, None)
         } else if let Some(progress) = behind {
             ("headers", height, progress.total, progress.left)
         } else if !state.silent.is_empty() {
             ("silent", height, height, None)
+        } else if told.is_none() {
+            ("looking-for-peers", height, height, None)
+        } else if let Some(told) = told.filter(|told| height == Height(0) && *told > height) {
+            ("headers", height, told, None)
         } else if state.is_open() && (scanned < height || client.is_looking_back()) {
             ("filters", scanned, height, None)
         } else {
@@ -175,7 +181,8 @@ impl Light {
             state.wake();
         }
         for _ in 0..LOOK.1 {
-            if self.state.borrow().net.links().any(|(here, _)| Some(here) == peer) {
+            // Another network's node connects too, and then says what it is.
+            if peer.is_some_and(|peer| self.state.borrow().neighbours.get(&peer).is_some_and(|known| known.ours)) {
                 let kept = self.state.borrow().net.kept();
                 self.store.write(&[kept]).await?;
                 return Ok(());
