@@ -11,8 +11,12 @@ soak() { # what, in words, arguments of cargo test
 }
 export CAMELID_SIM_SEEDS="${CAMELID_SIM_SEEDS:-1000}"
 soak simulator "simulator: $CAMELID_SIM_SEEDS seeds" --test simulator -- --nocapture
-export CAMELID_KILLS="${CAMELID_KILLS:-1000}" CAMELID_POWER_CUTS="${CAMELID_POWER_CUTS:-20000}"
-soak kills "processes killed $CAMELID_KILLS times" --test kill -- --nocapture
+# Four networks: a node that starts again looks through its whole chain, and one network's would grow long.
+export CAMELID_KILLS="${CAMELID_KILLS:-250}" CAMELID_POWER_CUTS="${CAMELID_POWER_CUTS:-20000}"
+for CAMELID_SEED in ${CAMELID_SEED:-1 2 3 4}; do
+    export CAMELID_SEED
+    soak kills "processes killed $CAMELID_KILLS times at moments of seed $CAMELID_SEED" --test kill -- --nocapture
+done
 soak power-cuts "the power cut $CAMELID_POWER_CUTS times" --lib -- power_cut --nocapture
 # Latency and memory are measured: nothing beside it.
 export CAMELID_SOAK=1
