@@ -6,7 +6,7 @@ use camelid_core::encode::Reader;
 use camelid_core::filter::{Filter, FilterEntry, FilterKey};
 use camelid_core::hash::{FilterHeader, sha256d};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use camelid_core::sorted::Set;
 
 /// The scripts of all outputs in one of Bitcoin's blocks.
 fn output_scripts(block: &[u8]) -> Vec<Vec<u8>> {
@@ -55,7 +55,7 @@ fn bip158_testnet_blocks() {
         let key = FilterKey(own[..16].try_into().unwrap());
         let spent = spent.as_array().unwrap().iter().map(bytes);
         let made = output_scripts(&block).into_iter().filter(|s| s.first() != Some(&0x6a));
-        let elements: BTreeSet<Vec<u8>> = made.chain(spent).filter(|s| !s.is_empty()).collect();
+        let elements: Set<Vec<u8>> = made.chain(spent).filter(|s| !s.is_empty()).collect();
         let built = Filter::build(&key, &elements);
         assert_eq!(hex::encode(built.as_bytes()), text(filter), "block {height}: {notes}");
         assert_eq!(built.check(), Ok(elements.len() as u64));

@@ -7,9 +7,9 @@ use crate::hash::{BlockHash, FilterHeader, KeyHash};
 use crate::job::fixtures::{hash_of, key as named, network, params};
 use crate::job::{AnswerKeys, SealedAnswer};
 use crate::script::templates::{burn, p2pkh};
+use crate::sorted::Set;
 use crate::transaction::{Script, TxOut};
 use crate::units::{Amount, TokenId};
-use alloc::collections::BTreeSet;
 use alloc::vec;
 use alloc::vec::Vec;
 use proptest::prelude::*;
@@ -18,8 +18,8 @@ fn key(n: u8) -> FilterKey {
     FilterKey([n; 16])
 }
 
-fn random_sets() -> impl Strategy<Value = BTreeSet<Vec<u8>>> {
-    prop::collection::btree_set(prop::collection::vec(any::<u8>(), 0..40), 0..200)
+fn random_sets() -> impl Strategy<Value = Set<Vec<u8>>> {
+    prop::collection::btree_set(prop::collection::vec(any::<u8>(), 0..40), 0..200).prop_map(Set::from_iter)
 }
 
 proptest! {
@@ -63,7 +63,7 @@ fn numbers(seed: u64) -> impl Iterator<Item = Vec<u8>> {
 
 #[test]
 fn strangers_seldom_match() {
-    let set: BTreeSet<Vec<u8>> = numbers(1).take(1000).collect();
+    let set: Set<Vec<u8>> = numbers(1).take(1000).collect();
     let filter = Filter::build(&key(3), &set);
     // One in 784,931 times is expected; the seed is fixed.
     const ASKED: usize = 200_000;

@@ -38,7 +38,7 @@ pub const REQUESTS_AT_ONCE: usize = 32;
 /// Between two pings on a connection that answers.
 pub const PING_EVERY: Duration = Duration::from_secs(3);
 
-/// A ping must be answered in this time. libp2p tells nobody of the first one that is not: it opens a new stream after
+/// A ping of a full node's must be answered in this time. libp2p tells nobody of the first one that is not: it opens a new stream after
 /// [`PING_EVERY`], which must be agreed on within ten seconds. So a dead peer is noticed after 23 s at the latest.
 pub const PING_TIMEOUT: Duration = Duration::from_secs(7);
 

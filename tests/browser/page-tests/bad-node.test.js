@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Node } from './node.js';
+import { Node, until } from './node.js';
 import { servePage } from './site.js';
 import { openBrowser, UNREACHABLE } from './visitor.js';
 
@@ -79,12 +79,38 @@ test('a node of another network is left, and one of this network followed', asyn
     await visitor.view('Network');
     await visitor.page.getByText(/^The last attempt: .* is of network test\/1, this page is for network dev/).waitFor();
     await footer(visitor, ALONE).waitFor();
-    await visitor.page.getByText('Add a node').click();
-    await visitor.field('Its address').fill(seeds.at(-1));
-    await visitor.button('Connect').click();
+    await visitor.addNode(seeds.at(-1));
     await follows(visitor);
     assert.equal((await visitor.transports()).length, 1);
+    // Whom somebody added is known at the next visit.
+    await visitor.page.reload();
+    await follows(visitor);
   });
+});
+
+test('a node that somebody added is found again, even after a visit without it', async () => {
+  // The two nodes do not know of each other: the page can have the second's address from its own storage alone.
+  const second = new Node('second', dir, ['--outbound', '0']);
+  try {
+    await second.start();
+    const [address] = (await second.get('/page.json')).seeds;
+    const both = (visitor) => until('two nodes', async () => (await visitor.transports()).length === 2);
+    await visit({ seeds }, { allow: UNREACHABLE }, async (visitor) => {
+      await follows(visitor);
+      await visitor.addNode(address);
+      await both(visitor);
+      await second.stop();
+      await visitor.page.reload();
+      await follows(visitor);
+      // What is kept is written within a second or two of a connection.
+      await new Promise((resolve) => setTimeout(resolve, 3_000));
+      await second.start();
+      await visitor.page.reload();
+      await both(visitor);
+    });
+  } finally {
+    await second.stop();
+  }
 });
 
 test('over https the page says what it may not dial, and dials WebRTC', async () => {

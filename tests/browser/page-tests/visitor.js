@@ -222,6 +222,14 @@ export class Visitor {
     return (await this.page.locator('.answer').innerText()).trim();
   }
 
+  /** Connects to a node by its address. */
+  async addNode(address) {
+    await this.view('Network');
+    await this.page.getByText('Add a node').click();
+    await this.field('Its address').fill(address);
+    await this.button('Connect').click();
+  }
+
   /** The transports of the nodes that the page talks to. */
   async transports() {
     await this.view('Network');

@@ -6,6 +6,7 @@ use core::str::FromStr;
 use libp2p::core::multihash::Multihash;
 use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, PeerId};
+use std::borrow::Cow;
 
 /// Why text is no address.
 pub enum AddressError<'a> {
@@ -37,8 +38,9 @@ fn value<T: FromStr>(text: &str) -> Option<T> {
     text.parse().ok()
 }
 
-fn name(text: &str) -> Option<std::borrow::Cow<'_, str>> {
-    Some(text.into())
+/// A name in the domain name system.
+fn name(text: &str) -> Option<Cow<'_, str>> {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte)).then(|| text.into())
 }
 
 /// Reads an address.

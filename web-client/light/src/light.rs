@@ -6,7 +6,7 @@ mod network;
 mod wallet;
 
 use crate::error::{Failure, Result};
-use crate::net::Net;
+use crate::net::{Net, Source};
 use crate::outside::{self, Ticker};
 use crate::state::{State, Wallet};
 use crate::store::{Shelf, Store};
@@ -95,14 +95,10 @@ impl Light {
         let mut state = State::new(network, &agent, keypair, headers, wallet)?;
         for seed in Array::from(&property(&options, "seeds")).iter() {
             let seed = seed.as_string().ok_or_else(|| Failure::bad_input("a seed is no text"))?;
-            state.net.learn(Net::parse(&seed)?, true);
+            state.net.learn(Net::parse(&seed)?, Source::Embedder);
         }
         if let Some(bytes) = store.get(Shelf::Small, "peers").await? {
-            for line in String::from_utf8_lossy(&bytes).lines() {
-                if let Ok(address) = Net::parse(line) {
-                    state.net.learn(address, false);
-                }
-            }
+            state.net.learn_kept(&bytes);
         }
         crate::models::read_stored(&store, &mut state).await?;
         let state = Rc::new(RefCell::new(state));

@@ -21,6 +21,8 @@ use std::sync::Arc;
 const WANTED: usize = 4;
 /// As many are known at most.
 const MOST_KNOWN: usize = 64;
+/// Before the address of a node that the user named, in what is kept.
+const BY_USER: &str = "user ";
 /// As many addresses of one.
 const MOST_ADDRESSES: usize = 8;
 /// If WebRTC has not connected by then, WebSocket is tried beside it.
@@ -82,12 +84,40 @@ struct Attempt {
     dial: LocalBoxFuture<'static, io::Result<StreamMuxerBox>>,
 }
 
+/// Who told of an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The embedder: it tells again at every visit.
+    Embedder,
+    /// The user: it is kept for good.
+    User,
+    /// A visit before, on which it worked.
+    Before,
+    /// Another node.
+    Stranger,
+}
+
+/// Why a node is not dialled any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ban {
+    /// It broke the protocol.
+    Cheat,
+    /// It is of another network: until the user says that it is another node now.
+    Elsewhere,
+}
+
 /// A full node that is known.
 #[derive(Default)]
 struct Known {
     addresses: Vec<Multiaddr>,
     /// The embedder or the user named it: it is never forgotten.
     named: bool,
+    /// The user did, at this visit or before.
+    by_user: bool,
+    /// It worked, at this visit or before.
+    worked: bool,
+    /// The user waits for it: it is dialled however many are here.
+    wanted: bool,
     link: Option<Link>,
     /// Attempts that run.
     attempts: Vec<Attempt>,
@@ -97,8 +127,7 @@ struct Known {
     pause: Duration,
     /// When it was asked for its peers.
     asked_for_peers: Option<Duration>,
-    /// It broke the protocol, or is of another network.
-    banned: bool,
+    banned: Option<Ban>,
     /// What its last attempt failed with, or why it is of no use.
     error: Option<String>,
 }
@@ -165,25 +194,63 @@ impl Net {
     }
 
     /// Learns of an address.
-    pub fn learn(&mut self, mut address: Multiaddr, named: bool) {
+    pub fn learn(&mut self, mut address: Multiaddr, source: Source) {
+        // One that does not come back from text as it is has parts that are nothing to a browser, or a name that is none.
+        if address::read(&address::write(&address)).ok().as_ref() != Some(&address) {
+            return;
+        }
         let Some(kind) = Kind::of(&address) else { return };
         let Some(Protocol::P2p(peer)) = address.pop() else { return };
+        let named = matches!(source, Source::Embedder | Source::User);
         // A page that came over https may open secure sockets alone.
         if kind == Kind::WebSocket && !named && is_secure_page() && !is_secure(&address) {
             return;
         }
         if self.known.len() >= MOST_KNOWN && !self.known.contains_key(&peer) {
-            let idle =
-                |known: &Known| !known.named && known.link.is_none() && known.attempts.is_empty() && !known.banned;
-            let Some(other) = self.known.iter().find(|(_, known)| idle(known)).map(|(peer, _)| *peer) else { return };
+            // For what a stranger says nothing goes that is worth more.
+            let worth = |known: &Known| (known.worked, known.banned.is_some());
+            let free = |known: &Known| {
+                let idle = !known.named && !known.by_user && known.link.is_none() && known.attempts.is_empty();
+                idle && (source != Source::Stranger || worth(known) == (false, false))
+            };
+            let least = self.known.iter().filter(|(_, known)| free(known)).min_by_key(|(_, known)| worth(known));
+            let Some(other) = least.map(|(peer, _)| *peer) else { return };
             self.known.remove(&other);
         }
         let known = self.known.entry(peer).or_default();
         known.named |= named;
-        if !known.addresses.contains(&address) && known.addresses.len() < MOST_ADDRESSES {
-            known.addresses.push(address);
-            sort_by_key(&mut known.addresses, Kind::of);
+        known.worked |= source == Source::Before;
+        if source == Source::User {
+            (known.by_user, known.wanted) = (true, known.link.is_none());
+            if known.banned == Some(Ban::Elsewhere) {
+                (known.banned, known.error) = (None, None);
+            }
         }
+        if known.addresses.contains(&address) {
+            return;
+        }
+        if known.addresses.len() >= MOST_ADDRESSES {
+            if !named {
+                return;
+            }
+            known.addresses.pop();
+        }
+        known.addresses.push(address);
+        sort_by_key(&mut known.addresses, Kind::of);
+    }
+
+    /// Learns again what [`kept`](Net::kept) was, at a visit before.
+    pub fn learn_kept(&mut self, lines: &[u8]) {
+        for line in String::from_utf8_lossy(lines).lines() {
+            let (source, text) = match line.strip_prefix(BY_USER) {
+                Some(text) => (Source::User, text),
+                None => (Source::Before, line),
+            };
+            if let Ok(address) = Net::parse(text) {
+                self.learn(address, source);
+            }
+        }
+        self.known.values_mut().for_each(|known| known.wanted = false);
     }
 
     /// The connected full nodes.
@@ -191,11 +258,15 @@ impl Net {
         self.known.iter().filter_map(|(peer, known)| Some((*peer, known.link.as_ref()?)))
     }
 
-    /// The addresses that somebody named or that work, a line each, as the browser keeps them for the next visit.
+    /// The nodes that the user named and those that work, an address a line, as the browser keeps them for the next visit.
+    /// One that worked once and failed at this visit is not kept.
     pub fn kept(&self) -> Change {
-        let good = self.known.iter().filter(|(_, known)| (known.link.is_some() || known.named) && !known.banned);
+        let good = self.known.iter().filter(|(_, known)| {
+            known.by_user || known.banned.is_none() && known.worked && (known.link.is_some() || known.error.is_none())
+        });
         let lines = good.flat_map(|(peer, known)| {
-            known.addresses.iter().map(move |address| format!("{}/p2p/{peer}\n", address::write(address)))
+            let mark = if known.by_user { BY_USER } else { "" };
+            known.addresses.iter().map(move |address| format!("{mark}{}/p2p/{peer}\n", address::write(address)))
         });
         Change::Put(Shelf::Small, "peers".into(), lines.collect::<String>().into_bytes())
     }
@@ -215,10 +286,15 @@ impl Net {
         self.known.values().filter(|known| known.named && known.link.is_none()).find_map(|known| known.error.as_deref())
     }
 
-    /// Asks a node. The answer comes with the same number.
-    pub fn ask(&mut self, peer: &PeerId, id: u64, request: Vec<u8>, now: Duration) {
+    /// What came of a node: the last failure.
+    pub fn trouble_of(&self, peer: &PeerId) -> Option<&str> {
+        self.known.get(peer)?.error.as_deref()
+    }
+
+    /// Asks a node. The answer comes with the same number, within this time.
+    pub fn ask(&mut self, peer: &PeerId, id: u64, request: Vec<u8>, within: Duration, now: Duration) {
         match self.connection(peer) {
-            Some(connection) => connection.ask(id, request, now),
+            Some(connection) => connection.ask(id, request, within, now),
             None => self.unasked.push(id),
         }
     }
@@ -235,9 +311,9 @@ impl Net {
     }
 
     /// Closes the connection to a peer that broke the protocol or is of another network, and dials it no more.
-    pub fn ban(&mut self, peer: PeerId, why: String) {
+    pub fn ban(&mut self, peer: PeerId, ban: Ban, why: String) {
         let known = self.known.entry(peer).or_default();
-        (known.banned, known.error) = (true, Some(why));
+        (known.banned, known.error) = (Some(ban), Some(why));
         known.attempts.clear();
         if known.link.take().is_some() {
             self.gone.push(peer);
@@ -273,10 +349,10 @@ impl Net {
                 }
                 on_time
             });
-            if known.link.is_some() || known.banned {
+            if known.link.is_some() || known.banned.is_some() {
                 continue;
             }
-            let due = now >= known.next_round && here < WANTED;
+            let due = now >= known.next_round && (here < WANTED || known.wanted);
             let (since, tried) = match &mut known.round {
                 Some(round) => (round.0, &mut round.1),
                 None if due => {
@@ -300,7 +376,7 @@ impl Net {
                     }
                 }
                 None if known.attempts.is_empty() => {
-                    known.round = None;
+                    (known.round, known.wanted) = (None, false);
                     known.pause = (known.pause * 2).clamp(PAUSE.0, PAUSE.1);
                     known.next_round = now + known.pause;
                 }
@@ -350,6 +426,7 @@ impl Known {
                     self.link = Some(Link { address, kind, since: now, connection });
                     self.attempts.clear();
                     (self.round, self.error) = (None, None);
+                    (self.worked, self.wanted) = (true, false);
                 }
                 Err(error) => self.error = Some(why(&address, kind, &error)),
             }

@@ -3,7 +3,7 @@
 
 use crate::error::{Failure, Result};
 use crate::models::Proved;
-use crate::net::{Happened, Net};
+use crate::net::{Ban, Happened, Net, Source};
 use crate::object::Builder;
 use crate::outside;
 use crate::store::{Change, Shelf};
@@ -248,7 +248,7 @@ impl State {
     fn send(&mut self, peer: PeerId, request: &Request, by: By, within: Duration) {
         let now = outside::now().elapsed;
         self.asks += 1;
-        self.net.ask(&peer, self.asks, request.to_bytes(), now);
+        self.net.ask(&peer, self.asks, request.to_bytes(), within, now);
         self.asked.insert(self.asks, Asked { peer, by, until: now + within });
         self.wake();
     }
@@ -299,7 +299,7 @@ impl State {
             let Ok(peer) = PeerId::from_bytes(verified.body().peer.as_bytes()) else { continue };
             for address in &verified.body().addresses {
                 if let Ok(address) = Multiaddr::try_from(address.as_bytes().to_vec()) {
-                    self.net.learn(address.with_p2p(peer).unwrap_or_else(|address| address), false);
+                    self.net.learn(address.with_p2p(peer).unwrap_or_else(|address| address), Source::Stranger);
                 }
             }
         }
@@ -386,7 +386,7 @@ impl State {
             Speaks::Other(name) => format!("is of network {name}"),
             Speaks::Stranger => "is no node of CamelidCoin".into(),
         };
-        self.net.ban(peer, format!("node {peer} {speaks}, this page is for network {}", self.network));
+        self.net.ban(peer, Ban::Elsewhere, format!("node {peer} {speaks}, this page is for network {}", self.network));
         self.wake();
     }
 
@@ -421,7 +421,7 @@ impl State {
 
     /// A peer broke the protocol.
     pub fn blame(&mut self, peer: PeerId, why: &str) {
-        self.net.ban(peer, why.into());
+        self.net.ban(peer, Ban::Cheat, why.into());
         self.warn(format!("node {peer} is not used any more: {why}"));
     }
 

@@ -45,9 +45,11 @@ fn url(address: &Multiaddr) -> Option<String> {
         _ => return None,
     };
     let Protocol::Tcp(port) = parts.next()? else { return None };
-    let (scheme, path) = match (parts.next()?, parts.next()) {
-        (Protocol::Tls, Some(Protocol::Ws(path))) | (Protocol::Wss(path), _) => ("wss", path),
-        (Protocol::Ws(path), _) => ("ws", path),
+    let (scheme, path) = match (parts.next()?, parts.next(), parts.next()) {
+        (Protocol::Tls, Some(Protocol::Ws(path)), _) | (Protocol::Wss(path), _, _) => ("wss", path),
+        // A browser tells a server the name that it has looked up, and no other.
+        (Protocol::Tls, Some(Protocol::Sni(name)), Some(Protocol::Ws(path))) if name == host => ("wss", path),
+        (Protocol::Ws(path), _, _) => ("ws", path),
         _ => return None,
     };
     Some(format!("{scheme}://{host}:{port}{path}"))

@@ -1,5 +1,5 @@
-//! Identify, as libp2p defines it: who we are, and who they say they are. A message of Protocol Buffers with text and bytes
-//! alone, which these few lines read and write.
+//! Identify, as libp2p defines it: who we are, and who they say they are. A message of Protocol Buffers, of which these
+//! few lines read and write the text and bytes.
 
 use crate::p2p::{protocol_version, request_protocol};
 use crate::units::Network;
@@ -18,8 +18,11 @@ const PROTOCOLS: u64 = 3;
 const PROTOCOL_VERSION: u64 = 5;
 const AGENT_VERSION: u64 = 6;
 
-/// The wire type of fields with a length.
+// Wire types of fields.
+const VARINT: u64 = 0;
+const EIGHT_BYTES: u64 = 1;
 const WITH_LENGTH: u64 = 2;
+const FOUR_BYTES: u64 = 5;
 
 /// What a client tells every node, the same on each connection.
 #[derive(Clone, Debug)]
@@ -93,17 +96,23 @@ fn parse(mut bytes: &[u8]) -> Option<Hello> {
     let mut hello = Hello::default();
     while !bytes.is_empty() {
         let key = take_varint(&mut bytes)?;
-        // Nothing in it but text and bytes.
-        if key & 7 != WITH_LENGTH {
-            return None;
-        }
-        let len = usize::try_from(take_varint(&mut bytes)?).ok()?;
+        // What is no text or bytes belongs to a later version, and is skipped.
+        let len = match key & 7 {
+            VARINT => {
+                take_varint(&mut bytes)?;
+                0
+            }
+            EIGHT_BYTES => 8,
+            FOUR_BYTES => 4,
+            WITH_LENGTH => usize::try_from(take_varint(&mut bytes)?).ok()?,
+            _ => return None,
+        };
         let (value, rest) = bytes.split_at_checked(len)?;
         bytes = rest;
         let text = || String::from_utf8_lossy(value).into_owned();
-        match key >> 3 {
-            PROTOCOL_VERSION => hello.protocol_version = text(),
-            AGENT_VERSION => hello.agent = text(),
+        match (key >> 3, key & 7) {
+            (PROTOCOL_VERSION, WITH_LENGTH) => hello.protocol_version = text(),
+            (AGENT_VERSION, WITH_LENGTH) => hello.agent = text(),
             _ => {}
         }
     }
@@ -134,6 +143,7 @@ fn put_varint(out: &mut Vec<u8>, mut value: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::string::ToString;
     use libp2p::futures::executor::block_on;
     use libp2p::futures::io::Cursor;
     use libp2p::identity::Keypair;
@@ -158,10 +168,18 @@ mod tests {
         for len in 0..about.hello.len() {
             assert!(hello(&about.hello[..len]).is_err());
         }
-        // A length over the limit, one that never ends, a field with a length past the end, one of another wire type.
-        for bytes in [&[0x81, 0x20][..], &[0xff; 20], &[2, 0x2a, 5], &[2, 0x28, 1]] {
+        // A length over the limit, one that never ends, a field with a length past the end, one of a wire type that is none.
+        for bytes in [&[0x81, 0x20][..], &[0xff; 20], &[2, 0x2a, 5], &[2, 0x2b, 1]] {
             assert_eq!(hello(bytes).unwrap_err().to_string(), "identify: malformed message", "{bytes:?}");
         }
+    }
+
+    #[test]
+    fn fields_of_later_versions_are_skipped() {
+        let mut message = alloc::vec![0x28, 0x96, 0x01, 0x29, 1, 2, 3, 4, 5, 6, 7, 8, 0x2d, 1, 2, 3, 4, 0x7a, 1, 9];
+        message.extend([0x32, 2, b'a', b'b']);
+        let bytes = [&[message.len() as u8][..], &message].concat();
+        assert_eq!(hello(&bytes).unwrap(), Hello { protocol_version: "".into(), agent: "ab".into() });
     }
 
     proptest! {

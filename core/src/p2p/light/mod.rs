@@ -11,7 +11,7 @@ mod work;
 
 pub use hello::{About, Hello};
 
-use super::{Bytes, PING_EVERY, PING_TIMEOUT, REQUEST_TIMEOUT, REQUESTS_AT_ONCE, Request};
+use super::{Bytes, PING_EVERY, REQUEST_TIMEOUT, REQUESTS_AT_ONCE, Request};
 use crate::hash::tagged_hash;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -29,6 +29,10 @@ use work::{Agreed, Done};
 /// Streams of the peer's that are served at once; it waits with others. A full node has little to ask, and each may bring a
 /// request of two megabytes.
 const SERVED_AT_ONCE: usize = 16;
+
+/// A peer that has not answered a ping in this time is dead: with [`PING_EVERY`] before it that is known after 23 s, as at a
+/// node. Less would end a connection of a phone that was out of reach for some seconds, or one whose line is full of a model.
+const DEAD_AFTER: Duration = Duration::from_secs(20);
 
 /// Whom an answer is for.
 pub struct Asker(Agreed);
@@ -133,9 +137,9 @@ impl LightConnection {
         }
     }
 
-    /// Asks the peer. The answer comes as an event with the same number.
-    pub fn ask(&mut self, id: u64, request: Vec<u8>, now: Duration) {
-        self.waiting.push_back(Waiting { id, until: now + REQUEST_TIMEOUT, request });
+    /// Asks the peer. The answer comes as an event with the same number, `within` this time or [`REQUEST_TIMEOUT`].
+    pub fn ask(&mut self, id: u64, request: Vec<u8>, within: Duration, now: Duration) {
+        self.waiting.push_back(Waiting { id, until: now + within.min(REQUEST_TIMEOUT), request });
     }
 
     /// Answers the peer. Whether it arrives nobody knows.
@@ -259,7 +263,7 @@ impl LightConnection {
 
     /// Ends what takes too long; an error if the peer is dead.
     fn time_out(&mut self, now: Duration) -> io::Result<()> {
-        if self.pings.sent.is_some_and(|sent| now > sent + PING_TIMEOUT) {
+        if self.pings.sent.is_some_and(|sent| now > sent + DEAD_AFTER) {
             return Err(io::Error::new(ErrorKind::TimedOut, "no answer to a ping"));
         }
         let mut late = Vec::new();

@@ -114,7 +114,7 @@ fn requests_are_answered_however_many_there_are() {
     let requests: BTreeMap<u64, Vec<u8>> =
         (0..3 * REQUESTS_AT_ONCE as u64).map(|id| (id, vec![id as u8; 1 << (id % 20)])).collect();
     for (id, request) in &requests {
-        pair.client.ask(*id, request.clone(), Duration::ZERO);
+        pair.client.ask(*id, request.clone(), REQUEST_TIMEOUT, Duration::ZERO);
     }
     let mut answers = BTreeMap::new();
     block_on(pair.until(|pair, happened| {
@@ -191,7 +191,7 @@ fn each_learns_who_the_other_is_and_that_it_lives() {
 #[test]
 fn a_request_without_an_answer_times_out_and_the_connection_stays() {
     let mut pair = Pair::new();
-    pair.client.ask(1, vec![1], Duration::ZERO);
+    pair.client.ask(1, vec![1], REQUEST_TIMEOUT, Duration::ZERO);
     let mut kept = Vec::new();
     let error = block_on(pair.until(|pair, happened| match happened {
         Happened::There(SwarmEvent::Behaviour(Event::Request(RequestEvent::Message { message, .. }))) => {
@@ -208,7 +208,7 @@ fn a_request_without_an_answer_times_out_and_the_connection_stays() {
     assert_eq!(error.kind(), ErrorKind::TimedOut);
     let now = pair.now();
     assert!(now > REQUEST_TIMEOUT);
-    pair.client.ask(2, vec![2], now);
+    pair.client.ask(2, vec![2], REQUEST_TIMEOUT, now);
     let second = block_on(pair.until(|pair, happened| match happened {
         Happened::There(event) => {
             answer(pair, event);
@@ -221,24 +221,53 @@ fn a_request_without_an_answer_times_out_and_the_connection_stays() {
 }
 
 #[test]
+fn a_peer_that_is_silent_for_some_seconds_stays() {
+    let mut pair = Pair::new();
+    block_on(pair.until(|_, happened| matches!(happened, Happened::Here(LightEvent::Alive(_))).then_some(())));
+    // A ping is sent, and nobody polls the node for a while; a request of that time has less patience.
+    let (mut cx, start) = (Context::from_waker(core::task::Waker::noop()), pair.start.elapsed() + PING_EVERY);
+    pair.client.ask(5, vec![5], Duration::from_secs(10), start);
+    let mut late = Vec::new();
+    for second in 0..18 {
+        while let Poll::Ready(event) = pair.client.poll(&mut cx, start + Duration::from_secs(second)) {
+            match event {
+                LightEvent::Answer { id, answer } => late.push((id, second, answer.unwrap_err().kind())),
+                other => panic!("{other:?} after {second} s"),
+            }
+        }
+    }
+    assert_eq!(late, [(5, 11, ErrorKind::TimedOut)]);
+    pair.ahead += Duration::from_secs(18);
+    let alive = block_on(pair.until(|_, happened| match happened {
+        Happened::Here(LightEvent::Alive(time)) => Some(time),
+        Happened::Here(LightEvent::Ended(error)) => panic!("{error}"),
+        _ => None,
+    }));
+    assert!(alive > Duration::from_secs(10), "{alive:?}");
+}
+
+#[test]
 fn a_request_that_is_too_long_is_refused_on_either_side() {
     let mut pair = Pair::new();
-    pair.client.ask(1, vec![0; REQUEST_MAX + 1], Duration::ZERO);
-    let error = block_on(pair.until(|_, happened| match happened {
-        Happened::Here(LightEvent::Answer { id: 1, answer }) => Some(answer.unwrap_err()),
-        _ => None,
-    }));
-    assert_eq!(error.kind(), ErrorKind::InvalidInput);
     let peer = pair.peer;
-    let too_long = RequestTooLong { len: REQUEST_MAX + 1 };
-    pair.node.behaviour_mut().request.send_request(&peer, Err(too_long));
-    let failure = block_on(pair.until(|_, happened| match happened {
-        Happened::There(SwarmEvent::Behaviour(Event::Request(RequestEvent::OutboundFailure { error, .. }))) => {
-            Some(error)
+    pair.client.ask(1, vec![0; REQUEST_MAX + 1], REQUEST_TIMEOUT, Duration::ZERO);
+    let (mut here, mut there) = (None, None);
+    block_on(pair.until(|pair, happened| {
+        match happened {
+            Happened::Here(LightEvent::Answer { id: 1, answer }) => here = Some(answer.unwrap_err().kind()),
+            Happened::There(SwarmEvent::ConnectionEstablished { .. }) => {
+                let too_long = RequestTooLong { len: REQUEST_MAX + 1 };
+                pair.node.behaviour_mut().request.send_request(&peer, Err(too_long));
+            }
+            Happened::There(SwarmEvent::Behaviour(Event::Request(RequestEvent::OutboundFailure { error, .. }))) => {
+                there = Some(error);
+            }
+            _ => {}
         }
-        _ => None,
+        (here.is_some() && there.is_some()).then_some(())
     }));
-    assert!(matches!(failure, OutboundFailure::Io(_)), "{failure}");
+    assert_eq!(here, Some(ErrorKind::InvalidInput));
+    assert!(matches!(there, Some(OutboundFailure::Io(_))), "{there:?}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::Light;
 use crate::error::{Failure, Result};
-use crate::net::Net;
+use crate::net::{Net, Source};
 use crate::object::{Builder, list};
 use crate::outside;
 use camelid_core::block::Block;
@@ -176,7 +176,7 @@ impl Light {
         });
         {
             let mut state = self.state.borrow_mut();
-            state.net.learn(address, true);
+            state.net.learn(address, Source::User);
             state.net.nudge();
             state.wake();
         }
@@ -190,7 +190,7 @@ impl Light {
             outside::sleep(LOOK.0).await;
         }
         let state = self.state.borrow();
-        let why = state.net.trouble().unwrap_or("no answer").to_string();
+        let why = peer.and_then(|peer| state.net.trouble_of(&peer)).unwrap_or("no answer");
         Err(Failure::no_peers(format_args!(
             "{text} cannot be reached ({why}): is the node running, and the address right?"
         ))
