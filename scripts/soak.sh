@@ -20,4 +20,4 @@ done
 soak power-cuts "the power cut $CAMELID_POWER_CUTS times" --lib -- power_cut --nocapture
 # Latency and memory are measured: nothing beside it.
 export CAMELID_SOAK=1
-soak transports "thousands of requests over one connection of each transport" --lib -- soak_ --nocapture --test-threads 1
+soak transports "thousands of requests over one WebRTC connection" --lib -- soak_ --nocapture --test-threads 1

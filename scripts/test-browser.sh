@@ -1,5 +1,5 @@
 #!/bin/sh
-# The tests in Chromium: the same bits as the reference engine, checks of answers, bad input, the package in apps, sizes.
+# The tests in Chromium: the same bits as the reference engine, checks of answers, bad input, the package in apps, sizes, the page.
 # CAMELID_BROWSER_TOKENS says how many tokens the texts have at least; each is fed in four ways.
 . "$(dirname "$0")/env.sh"
 . scripts/setup-node.sh
@@ -20,17 +20,8 @@ env -u CAMELID_SKIPPED_LOG cargo run --locked -q -p camelid-browser-tests --bin 
 say "tests in $(${CAMELID_CHROMIUM:-chromium} --version 2>/dev/null || echo Chromium)"
 output=$(mktemp)
 trap 'rm -f "$output"' EXIT
-# The page's tests start networks of their own, one after another. Here those from a first visit to a verified answer, and of a
-# node that cheats; all of them: make test-page.
-page_sum
-cargo build --locked --workspace --all-targets --features "$(sh scripts/features.sh)"
-export CAMELID_BINARY="$CARGO_TARGET_DIR/debug/camelid"
-export CAMELID_SCREENSHOTS="${CAMELID_SCREENSHOTS:-$CARGO_TARGET_DIR/web/screenshots}"
-pages="tests/browser/page-tests/first-visit.test.js tests/browser/page-tests/cheating.test.js"
-# shellcheck disable=SC2086
-{ node --test --test-reporter=spec tests/browser/*.test.js 2>&1 &&
-    node --test --test-concurrency=1 --test-reporter=spec $pages 2>&1 && echo 0 > "$output.status" || echo "$?" > "$output.status"; } |
-    tee "$output"
+{ node --test --test-reporter=spec tests/browser/*.test.js 2>&1 && sh scripts/test-page.sh 2>&1 && echo 0 > "$output.status" ||
+    echo "$?" > "$output.status"; } | tee "$output"
 status=$(cat "$output.status")
 rm -f "$output.status"
 # The same line as cargo's, so that one sum counts all.

@@ -18,7 +18,7 @@ cargo build --locked --workspace --all-targets --features "$(sh scripts/features
 export CAMELID_WEB="$CARGO_TARGET_DIR/web" CAMELID_BINARY="$CARGO_TARGET_DIR/debug/camelid"
 export CAMELID_SCREENSHOTS="${CAMELID_SCREENSHOTS:-$CARGO_TARGET_DIR/web/screenshots}"
 say "tests of the page in $(${CAMELID_CHROMIUM:-chromium} --version 2>/dev/null || echo Chromium)"
-# Each starts a network of its own: one after another, so that they do not take each other's time.
+# Each starts a network of its own, and waits most of the time: for blocks, for others.
 case "${WHAT:-all}" in
 all) files="tests/browser/page-tests/*.test.js tests/browser/soak/soak.test.js" ;;
 soak) files=tests/browser/soak/soak.test.js ;;
@@ -27,4 +27,4 @@ esac
 export CAMELID_SOAK_JOBS="${CAMELID_SOAK_JOBS:-10}" CAMELID_SOAK_MB="${CAMELID_SOAK_MB:-2}"
 export CAMELID_SOAK_IDLE_S="${CAMELID_SOAK_IDLE_S:-20}"
 # shellcheck disable=SC2086
-exec node --test --test-concurrency=1 --test-reporter=spec $files
+exec node --test --test-concurrency=2 --test-reporter=spec $files

@@ -5,8 +5,8 @@
 use camelid_core::encode::Reader;
 use camelid_core::filter::{Filter, FilterEntry, FilterKey};
 use camelid_core::hash::{FilterHeader, sha256d};
-use serde_json::Value;
 use camelid_core::sorted::Set;
+use serde_json::Value;
 
 /// The scripts of all outputs in one of Bitcoin's blocks.
 fn output_scripts(block: &[u8]) -> Vec<Vec<u8>> {

@@ -108,7 +108,12 @@ impl TestPeer {
 
     /// Waits for others on loopback, and connects to nobody.
     pub async fn listen(chain: TestChain, answers: Box<Answers>) -> Result<TestPeer> {
-        Self::start(Vec::new(), vec![parse_address("127.0.0.1:0")?], chain, answers).await
+        Self::listen_on("127.0.0.1:0", chain, answers).await
+    }
+
+    /// The same at an address.
+    pub async fn listen_on(address: &str, chain: TestChain, answers: Box<Answers>) -> Result<TestPeer> {
+        Self::start(Vec::new(), vec![parse_address(address)?], chain, answers).await
     }
 
     async fn start(

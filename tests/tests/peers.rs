@@ -5,8 +5,8 @@ use camelid_core::encode::{Decode, Encode};
 use camelid_core::hash::JobId;
 use camelid_core::job::PeerAddress;
 use camelid_core::message::{
-    CiphertextRequest, Envelope, KnownPeer, NetAddress, Payload, PeerRecord, PeersRequest, PeersResponse, Request,
-    Response, Services, SignedPeerRecord, peer_address,
+    CiphertextRequest, Envelope, KnownPeer, MAX_HOPS, NetAddress, Payload, PeerRecord, PeersRequest, PeersResponse,
+    Request, Response, Services, SignedPeerRecord, peer_address,
 };
 use camelid_core::units::{Network, Timestamp};
 use camelid_node::api::types::{BookView, PeerView, Status};
@@ -300,6 +300,11 @@ async fn a_client_behind_a_full_node_gets_its_messages_and_strangers_are_told_of
     let hops: Vec<u8> = got.iter().map(|e| e.hops).collect();
     ensure!(hops == [2] || hops == [3], "over one node between or two, once: {hops:?}");
     ensure!(got[0].id() == message.id() && got[0].open(Network::Dev)? == payload);
+
+    // One that has come far goes to a neighbour of the last node, and no further.
+    let mut tired = sender.envelope_to(Some(light.address()?), &payload)?;
+    tired.hops = MAX_HOPS - 1;
+    ensure!(sent(&tired).await? == Response::NoRoute(tired.id()));
 
     // Nobody knows this one: the sender is told, although every node has others to ask.
     let nobody = peer_address(&Keypair::generate_ed25519().public().try_into_ed25519()?.to_bytes());

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use camelid_core::encode::{Decode, Encode};
 use camelid_core::keys::Address;
-use camelid_core::message::{Request, Response};
+use camelid_core::message::{PeersRequest, Request, Response, Services};
 use camelid_core::script::templates;
 use camelid_core::transaction::TransactionBuilder;
 use camelid_core::units::{Amount, COIN, Height, Network, Timestamp};
@@ -94,6 +94,12 @@ async fn a_pruned_node_follows_finds_its_coins_and_says_what_it_lacks() -> Resul
         };
         ensure!(blocks.is_empty() != known, "block {hash}: {} given", blocks.len());
     }
+    let request = Request::Peers(Box::new(PeersRequest { own: None })).to_bytes();
+    let Response::Peers(told) = Response::from_bytes(&peer.network.request(id, request, ANSWER_WITHIN).await?)? else {
+        anyhow::bail!("no answer")
+    };
+    let services = told.own.context("it tells nothing of itself")?.verify(Network::Dev)?.body().services;
+    ensure!(services.has(Services::LIGHT) && !services.has(Services::BLOCKS), "{services:?}");
     let block = node.output(&["chain", "block", "5"])?;
     let why = String::from_utf8_lossy(&block.stderr).into_owned();
     ensure!(!block.status.success() && why.contains("was pruned") && why.contains("from height 40 on"), "{why}");

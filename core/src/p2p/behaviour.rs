@@ -1,6 +1,9 @@
 //! libp2p's behaviours as a full node runs them: gossip for blocks, transactions and jobs, requests, identify, ping.
 
-use super::{BytesCodec, PING_EVERY, PING_TIMEOUT, REQUEST_TIMEOUT, REQUESTS_AT_ONCE, Request, protocol_version, request_protocol};
+use super::{
+    BytesCodec, PING_EVERY, PING_TIMEOUT, REQUEST_TIMEOUT, REQUESTS_AT_ONCE, Request, protocol_version,
+    request_protocol,
+};
 use crate::hash::tagged_hash;
 use crate::message::Topic;
 use crate::units::Network;

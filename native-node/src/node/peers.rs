@@ -8,6 +8,7 @@ use camelid_core::message::{
     MAX_ADDRESSES, NetAddress, PeerRecord, PeersRequest, PeersResponse, Request, Response, Services, SignedPeerRecord,
 };
 use camelid_core::peers::{Scope, may_tell};
+use camelid_core::units::Height;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -97,7 +98,10 @@ impl Node {
 
     /// What this node does for others.
     pub(super) fn services(&self) -> Services {
-        let own = Services::BLOCKS.with(Services::LIGHT).with(Services::RELAY);
+        // Who has pruned does not give all blocks; where the store says nothing, it is not promised.
+        let all_blocks = self.chain.first_body().is_ok_and(|first| first == Height(0));
+        let own =
+            Services::LIGHT.with(Services::RELAY).with(if all_blocks { Services::BLOCKS } else { Services::NONE });
         if self.computes_for_others() { own.with(Services::COMPUTE) } else { own }
     }
 

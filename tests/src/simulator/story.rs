@@ -17,7 +17,7 @@ pub struct Ending {
     pub height: Height,
     /// Transactions in the chain, coinbases aside.
     pub transactions: usize,
-    /// The deepest that a node's chain was taken back.
+    /// Nodes that there were.
     pub nodes: usize,
     /// Things that happened.
     pub happened: u64,

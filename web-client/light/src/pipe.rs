@@ -12,9 +12,7 @@ use std::io::{self, Read};
 use std::rc::{Rc, Weak};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
-use web_sys::{
-    BinaryType, Event, MessageEvent, RtcDataChannel, RtcDataChannelState, RtcDataChannelType, WebSocket,
-};
+use web_sys::{BinaryType, Event, MessageEvent, RtcDataChannel, RtcDataChannelState, RtcDataChannelType, WebSocket};
 
 /// Bytes of the longest message: the native side of WebRTC takes no longer ones, and sockets lose nothing by it.
 const MESSAGE_MAX: usize = 8192;

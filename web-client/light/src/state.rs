@@ -449,6 +449,10 @@ impl State {
         }
         asks.into_iter().for_each(|ask| self.put(ask));
         self.net.dial(now.elapsed);
+        // What was asked goes out before that.
+        if self.client.is_checking() {
+            self.wake();
+        }
     }
 
     fn on_light(&mut self, event: Event<PeerId>) {

@@ -10,7 +10,22 @@ use crate::sync::Now;
 use crate::units::{Height, Timestamp};
 use alloc::vec::Vec;
 
+/// As many headers as one answer has, not checked yet: the next are asked for first, and are on their way meanwhile.
+#[derive(Clone, Debug)]
+pub(super) struct Ahead<P> {
+    pub(super) peer: P,
+    locator: Vec<BlockHash>,
+    headers: Vec<Header>,
+    /// The question for the next.
+    asked: Option<u64>,
+}
+
 impl<P: Copy + Ord> LightClient<P> {
+    /// Whether headers are here that are not checked yet; [`next`](LightClient::next) does that.
+    pub fn is_checking(&self) -> bool {
+        self.ahead.is_some()
+    }
+
     /// A peer says where its chain stands.
     pub(super) fn on_status(&mut self, peer: P, status: ChainStatus) -> Result<(), Fault> {
         let expected = self.params.genesis().hash();
@@ -49,13 +64,58 @@ impl<P: Copy + Ord> LightClient<P> {
         self.work();
     }
 
-    pub(super) fn on_headers(
+    /// Headers came. Where many more are to come, they are put aside until those are asked for.
+    pub(super) fn take_headers(
         &mut self,
         peer: P,
         locator: &[BlockHash],
-        headers: &[Header],
+        headers: Vec<Header>,
         now: Now,
     ) -> Result<(), Fault> {
+        // These may follow headers that were not taken.
+        if self.check_ahead(now) == Some(peer) {
+            return Ok(());
+        }
+        let more = MAX_HEADERS_PER_RESPONSE as u32;
+        let told = self.peers.get(&peer).and_then(Peer::height).unwrap_or_default();
+        if headers.len() >= MAX_HEADERS_PER_RESPONSE && told > self.headers.height().plus(more) {
+            self.ahead = Some(Ahead { peer, locator: locator.to_vec(), headers, asked: None });
+            return Ok(());
+        }
+        self.on_headers(peer, locator, &headers, now).map(|_| ())
+    }
+
+    /// Asks for the headers after those that are put aside; whether that was still to be done.
+    pub(super) fn ask_ahead(&mut self, asks: &mut Vec<Ask<P>>, now: Now) -> bool {
+        let Some(mut ahead) = self.ahead.take_if(|ahead| ahead.asked.is_none()) else { return false };
+        let mut locator: Vec<BlockHash> = ahead.headers.last().map(Header::hash).into_iter().collect();
+        // Should its chain have changed since, the answer follows another of these.
+        locator.extend(self.headers.locator(&ahead.peer));
+        let request = Request::Headers(locator.clone());
+        ahead.asked = Some(self.request(asks, ahead.peer, Kind::Headers(locator), request, now));
+        self.ahead = Some(ahead);
+        true
+    }
+
+    /// Checks the headers that were put aside; gives their sender if not all were taken.
+    pub(super) fn check_ahead(&mut self, now: Now) -> Option<P> {
+        let Ahead { peer, locator, headers, asked } = self.ahead.take()?;
+        let followed = self.on_headers(peer, &locator, &headers, now);
+        if followed == Ok(true) {
+            return None;
+        }
+        // What it gives next follows headers that were not taken.
+        if let Some(id) = asked {
+            self.open.remove(&id);
+        }
+        if let Err(fault) = followed {
+            self.blame(peer, fault);
+        }
+        Some(peer)
+    }
+
+    /// Checks headers; whether all were taken.
+    fn on_headers(&mut self, peer: P, locator: &[BlockHash], headers: &[Header], now: Now) -> Result<bool, Fault> {
         // "The answer to it is the headers after the first of its blocks that is on the answering node's best chain."
         if let Some(first) = headers.first()
             && !locator.contains(&first.previous)
@@ -71,8 +131,8 @@ impl<P: Copy + Ord> LightClient<P> {
         let error = self.follow(taken);
         let tip = self.peers.get(&peer).and_then(|state| state.tip);
         let proven = tip.is_none_or(|tip| self.headers.knows(&peer, &tip));
-        let Some(state) = self.peers.get_mut(&peer) else { return Ok(()) };
-        let pause = self.limits.pause;
+        let Some(state) = self.peers.get_mut(&peer) else { return Ok(false) };
+        let (pause, taken) = (self.limits.pause, error.is_none());
         match error {
             Some(error) if error.is_fault() => return Err(Fault::Headers(error)),
             // "Then their sender is left alone for a while." So is who was cut off for long.
@@ -92,7 +152,7 @@ impl<P: Copy + Ord> LightClient<P> {
         if changed && total > have {
             self.events.push(Event::HeadersProgress(self.meter.progress(have, total)));
         }
-        Ok(())
+        Ok(taken)
     }
 
     /// The highest that a peer says there is, or that is here.

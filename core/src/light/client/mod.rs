@@ -31,6 +31,7 @@ use crate::units::Height;
 use crate::wallet::Keyring;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use headers::Ahead;
 use meter::Meter;
 use peer::{Kind, Open, Peer};
 use silence::Hearing;
@@ -69,6 +70,7 @@ pub struct LightClient<P> {
     events: Vec<Event<P>>,
     hearing: Hearing,
     meter: Meter,
+    ahead: Option<Ahead<P>>,
     /// What was told last.
     told: Option<Height>,
     /// Whether what is saved as a whole has changed.
@@ -128,6 +130,7 @@ impl<P: Copy + Ord> LightClient<P> {
             events: Vec::new(),
             hearing: Hearing::default(),
             meter: Meter::default(),
+            ahead: None,
             told: None,
             unsaved: true,
         }
@@ -147,6 +150,7 @@ impl<P: Copy + Ord> LightClient<P> {
     pub fn disconnected(&mut self, peer: &P) {
         self.peers.remove(peer);
         self.headers.forget(peer);
+        self.ahead.take_if(|ahead| ahead.peer == *peer);
         let gone: Vec<u64> = self.open.iter().filter(|(_, open)| open.peer == *peer).map(|(id, _)| *id).collect();
         for id in gone {
             if let Some(open) = self.open.remove(&id) {
@@ -235,7 +239,7 @@ impl<P: Copy + Ord> LightClient<P> {
         let peer = open.peer;
         match (&open.kind, response) {
             (Kind::Status, Response::Status(status)) => self.on_status(peer, status),
-            (Kind::Headers(locator), Response::Headers(headers)) => self.on_headers(peer, locator, &headers, now),
+            (Kind::Headers(locator), Response::Headers(headers)) => self.take_headers(peer, locator, headers, now),
             (Kind::FilterHeaders(range), Response::Light(LightResponse::FilterHeaders(answer))) => {
                 self.on_filter_headers(peer, *range, &answer)
             }
@@ -308,7 +312,8 @@ impl<P: Copy + Ord> LightClient<P> {
         core::iter::once(&mut self.forward).chain(self.again.as_mut().map(|again| &mut again.pass))
     }
 
-    /// What to ask now, of whom. To be called after everything that was told, and from time to time.
+    /// What to ask now, of whom. To be called after everything that was told, and from time to time; at once again while
+    /// something [waits to be checked](LightClient::is_checking).
     pub fn next(&mut self, now: Now) -> Vec<Ask<P>> {
         // Should the owner have forgotten: a while after its own time-out.
         let timeout = 2 * self.limits.timeout;
@@ -317,8 +322,12 @@ impl<P: Copy + Ord> LightClient<P> {
         for id in late {
             self.on_answer(id, Err(Failure::TimedOut), now);
         }
-        self.work();
         let mut asks = Vec::new();
+        if self.ask_ahead(&mut asks, now) {
+            return asks;
+        }
+        self.check_ahead(now);
+        self.work();
         self.ask_status(&mut asks, now);
         self.ask_headers(&mut asks, now);
         self.ask_filter_headers(&mut asks, now);

@@ -78,6 +78,33 @@ fn filters_that_nobody_proves_are_told() {
 }
 
 #[test]
+fn the_next_headers_are_asked_for_before_the_last_are_checked() {
+    let mut chain = empty();
+    grow(&mut chain, 6_100, 1);
+    // The second peer has the same chain, and lies about the work of its last header.
+    for play in [Play::Honest, Play::Work] {
+        let mut world = World::new(vec![(play, chain.clone())]);
+        let (mut ahead, mut most) = (0, 0);
+        world.steps(60, |light, _| {
+            let have = light.headers().height();
+            ahead += usize::from(light.is_checking());
+            most = most.max(have.0);
+        });
+        match play {
+            Play::Honest => {
+                assert!(ahead >= 2, "{ahead} answers were put aside");
+                world.assert_at(&chain);
+            }
+            _ => {
+                assert!(matches!(world.blamed.get(&0), Some(crate::light::Fault::Headers(_))), "{:?}", world.blamed);
+                assert!(most < 2_000, "{most}");
+            }
+        }
+        assert!(!world.light.is_checking());
+    }
+}
+
+#[test]
 fn progress_is_told_while_headers_come() {
     let mut chain = empty();
     grow(&mut chain, 4_100, 1);

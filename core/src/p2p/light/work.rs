@@ -62,7 +62,11 @@ pub(super) async fn ping(mut stream: Agreed, ping: Ping) -> Result<Done> {
     stream.flush().await?;
     let mut pong = Ping::default();
     stream.read_exact(&mut pong).await?;
-    if pong == ping { Ok(Done::Pong(stream)) } else { Err(Error::new(ErrorKind::InvalidData, "another pong than ping")) }
+    if pong == ping {
+        Ok(Done::Pong(stream))
+    } else {
+        Err(Error::new(ErrorKind::InvalidData, "another pong than ping"))
+    }
 }
 
 /// Does what the peer opened a stream for.
