@@ -46,7 +46,7 @@ after(async () => {
 
 /** Runs in the page before its scripts: keeps sight of connections, their channels and the module's memory. */
 function watch() {
-  const seen = { connections: [], channels: [], memories: [] };
+  const seen = { connections: [], channels: [], memories: [], made: [] };
   globalThis.seen = seen;
   globalThis.RTCPeerConnection = new Proxy(RTCPeerConnection, {
     construct(target, args) {
@@ -59,6 +59,7 @@ function watch() {
       };
       connection.addEventListener('datachannel', ({ channel }) => seen.channels.push(channel));
       seen.connections.push(connection);
+      seen.made.push(new Date().toISOString().slice(11, 19));
       return connection;
     },
   });
@@ -121,9 +122,9 @@ async function fetchChunks() {
 }
 
 const megabytes = (bytes) => `${(bytes / 1e6).toFixed(2)} MB`;
-const words = ({ memory, scripts, module, channels, connections, latency }) =>
+const words = ({ memory, scripts, module, channels, connections, made, latency }) =>
   `${megabytes(memory)} (scripts ${megabytes(scripts)}, module ${megabytes(module)}), ` +
-  `${channels} channels of ${connections} connections, a block in ${latency.toFixed(1)} ms`;
+  `${channels} channels of ${connections} connections of ${made} made, a block in ${latency.toFixed(1)} ms`;
 
 test(`${JOBS} jobs and ${MEGABYTES} MB over one WebRTC connection, then ${IDLE_S} s idle`, async (t) => {
   const rounds = Math.ceil((MEGABYTES * 1e6) / RANDOM_BYTES);
@@ -152,6 +153,8 @@ test(`${JOBS} jobs and ${MEGABYTES} MB over one WebRTC connection, then ${IDLE_S
   const last = await sample();
 
   for (const [when, what] of Object.entries({ first, busy, last })) t.diagnostic(`${when}: ${words(what)}`);
+  const made = await visitor.page.evaluate(() => globalThis.seen.made);
+  if (made.length > 1) t.diagnostic(`connections were made at ${made.join(', ')}\n${network.about()}`);
   assert.deepEqual([...new Set(await visitor.transports())], ['WebRTC']);
   assert.equal(first.connections, 1);
   for (const what of ['made', 'connections', 'channels']) assert.equal(last[what], first[what], what);
