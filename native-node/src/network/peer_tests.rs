@@ -135,6 +135,20 @@ async fn one_address_gets_only_so_many_connections() {
 }
 
 #[tokio::test]
+async fn a_quarter_of_the_places_is_kept_for_peers_that_were_chosen() {
+    let a = node_with(&[], |c| c.limits = Limits { max_peers: 4, ..Limits::default() }).await;
+    let _come = [node(&[&a]).await, node(&[&a]).await, node(&[&a]).await];
+    until("three are connected", || a.handle.peers().len() == 3).await;
+    let fourth = node(&[]).await;
+    // It is told so while it dials, or right after.
+    let _ = fourth.handle.dial(a.address()).await;
+    until("it is turned away", || fourth.handle.peers().is_empty()).await;
+    assert_eq!(a.handle.peers().len(), 3);
+    a.handle.dial(fourth.address()).await.unwrap();
+    until("the chosen one is connected", || a.handle.peers().iter().any(|p| p.peer == fourth.id())).await;
+}
+
+#[tokio::test]
 async fn whoever_asks_is_dialled_back_at_its_own_address_alone() {
     let mut a = node(&[]).await;
     let mut b = node(&[&a]).await;
