@@ -109,7 +109,7 @@ async fn main() -> Result<()> {
         addresses.insert(about.into(), address(&peer)?.into());
         liars.push(peer);
     }
-    let words: Vec<&str> = words.phrase().split(' ').map(|word| &*word.to_owned().leak()).collect();
+    let words: Vec<String> = words.phrase().split(' ').map(Into::into).collect();
     let told = serde_json::json!({
         "words": words,
         "height": BLOCKS,
