@@ -13,8 +13,8 @@ setup: ## Check the tools; install what is missing and say so
 build: setup ## Build the node, `camelid`
 	@sh scripts/build.sh
 
-demo: setup ## A network on this machine with the page to open in a browser: MODEL=path, CHEAT=1 for a node that cheats
-	@MODEL="$(MODEL)" CHEAT="$(CHEAT)" sh scripts/demo.sh
+demo: setup ## A network on this machine with the page to open in a browser: MODEL=path, CHEAT=1 for a node that cheats, GPU=1 for WebGPU
+	@MODEL="$(MODEL)" CHEAT="$(CHEAT)" GPU="$(GPU)" sh scripts/demo.sh
 
 demo-cli: setup ## A prompt paid for, answered and checked between three processes, told in the terminal: MODEL=path
 	@MODEL="$(MODEL)" sh scripts/demo-cli.sh

@@ -1,12 +1,17 @@
 #!/bin/sh
 # The demo with the page: builds what it needs, saying beforehand for how long, then runs until Ctrl-C. MODEL, if given,
-# is what `camelid model import` takes; else the program's own. CHEAT=1 adds a compute node that cheats.
+# is what `camelid model import` takes; else the program's own. CHEAT=1 adds a compute node that cheats. GPU=1 builds what lets
+# the page check answers on WebGPU; once built it is in the page of each demo.
 . "$(dirname "$0")/env.sh"
 [ -z "${MODEL:-}" ] || [ -e "$MODEL" ] || die "no model at $MODEL: make demo MODEL=path, or make demo"
 case "${CHEAT:-0}" in
 0) cheat= ;;
 1) cheat=--cheat ;;
 *) die "CHEAT is $CHEAT: expected 1, or nothing" ;;
+esac
+case "${GPU:-0}" in
+0 | 1) ;;
+*) die "GPU is $GPU: expected 1, or nothing" ;;
 esac
 
 # Roughly the minutes that one core works for what was never built here; beyond eight cores little is gained.
@@ -20,6 +25,7 @@ fi
 # Of another checkout the libraries are there, and what is ours is compiled again: ten minutes on two cores.
 built="$CARGO_TARGET_DIR/demo-built-in"
 [ "$work" != 0 ] || [ "$(cat "$built" 2>/dev/null)" = "$PWD" ] || work=18
+[ "${GPU:-0}" = 0 ] || [ -e "$CARGO_TARGET_DIR/web/gpu/complete" ] || work=$((work + 16))
 if [ "$work" = 0 ]; then
     say "all was built before: what changed since is built again, in a minute or two; nothing changed: seconds"
 else
@@ -27,6 +33,7 @@ else
 fi
 
 sh scripts/wasm.sh
+[ "${GPU:-0}" = 0 ] || sh scripts/wasm-gpu.sh
 sh scripts/www.sh
 say "building the node with the page in it"
 page_sum

@@ -28,7 +28,9 @@ pub use offload::{Offload, open};
 
 use crate::model::engine::{FedToken, check_batch, embed, fed_tokens};
 use crate::model::package::{ModelInfo, Package};
-use crate::model::{Engine, EngineError, Feed, Logits, SequenceId};
+#[cfg(not(target_family = "wasm"))]
+use crate::model::Engine;
+use crate::model::{EngineError, Feed, Logits, SequenceId};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec;

@@ -206,6 +206,7 @@ impl<'a> Pass<'a> {
     }
 
     /// The residual streams, for layers that run elsewhere.
+    #[cfg(all(feature = "cpu", not(target_family = "wasm")))]
     pub fn residual(&self) -> Words {
         self.x.clone()
     }

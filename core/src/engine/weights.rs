@@ -78,6 +78,7 @@ pub(super) struct Weights {
 }
 
 /// Bytes that `layers` layers and what follows them take on a device.
+#[cfg(all(feature = "cpu", not(target_family = "wasm")))]
 pub(super) fn bytes(package: &Package, layers: usize) -> u64 {
     let m = package.manifest();
     let matrix = |rows: u64, cols: u64| rows.next_multiple_of(ROWS as u64) * cols.next_multiple_of(4) + 8 * rows;

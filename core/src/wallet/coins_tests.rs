@@ -168,6 +168,9 @@ proptest! {
 }
 
 proptest! {
+    // Each signs for hundreds of coins.
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
     /// All that can be paid at once is paid without change, and one unit more is too much.
     #[test]
     fn the_most_that_can_be_paid_leaves_nothing(values in proptest::collection::vec(1..1_000_000u64, 1..300)) {

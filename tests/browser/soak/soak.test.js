@@ -46,7 +46,7 @@ after(async () => {
 
 /** Runs in the page before its scripts: keeps sight of connections, their channels and the module's memory. */
 function watch() {
-  const seen = { connections: [], channels: [], memories: [], made: [] };
+  const seen = { connections: [], channels: [], memories: [], states: [] };
   globalThis.seen = seen;
   globalThis.RTCPeerConnection = new Proxy(RTCPeerConnection, {
     construct(target, args) {
@@ -59,7 +59,9 @@ function watch() {
       };
       connection.addEventListener('datachannel', ({ channel }) => seen.channels.push(channel));
       seen.connections.push(connection);
-      seen.made.push(new Date().toISOString().slice(11, 19));
+      const told = (what) => seen.states.push(`${new Date().toISOString().slice(11, 19)} ${what}`);
+      told('made');
+      connection.addEventListener('connectionstatechange', () => told(connection.connectionState));
       return connection;
     },
   });
@@ -153,8 +155,8 @@ test(`${JOBS} jobs and ${MEGABYTES} MB over one WebRTC connection, then ${IDLE_S
   const last = await sample();
 
   for (const [when, what] of Object.entries({ first, busy, last })) t.diagnostic(`${when}: ${words(what)}`);
-  const made = await visitor.page.evaluate(() => globalThis.seen.made);
-  if (made.length > 1) t.diagnostic(`connections were made at ${made.join(', ')}\n${network.about()}`);
+  const states = await visitor.page.evaluate(() => globalThis.seen.states);
+  if (last.made > 1) t.diagnostic(`connections, by UTC: ${states.join(', ')}\n${network.about()}`);
   assert.deepEqual([...new Set(await visitor.transports())], ['WebRTC']);
   assert.equal(first.connections, 1);
   for (const what of ['made', 'connections', 'channels']) assert.equal(last[what], first[what], what);

@@ -13,6 +13,8 @@ use std::io::{Error, ErrorKind, Result};
 pub(super) const PING: &str = "/ipfs/ping/1.0.0";
 /// libp2p's name of identify.
 pub(super) const IDENTIFY: &str = "/ipfs/id/1.0.0";
+/// libp2p's name of what a peer tells unasked, when what it told in identify changes.
+const IDENTIFY_PUSH: &str = "/ipfs/id/push/1.0.0";
 
 /// A ping, which comes back as it is.
 pub(super) type Ping = [u8; 32];
@@ -71,7 +73,7 @@ pub(super) async fn ping(mut stream: Agreed, ping: Ping) -> Result<Done> {
 
 /// Does what the peer opened a stream for.
 pub(super) async fn serve(stream: Bytes, about: Arc<About>) -> Result<Done> {
-    let names = [about.request.as_str(), PING, IDENTIFY];
+    let names = [about.request.as_str(), PING, IDENTIFY, IDENTIFY_PUSH];
     let (name, mut stream) = listener_select_proto(stream, names).await.map_err(Error::other)?;
     match name {
         PING => pong(stream).await,
@@ -80,6 +82,8 @@ pub(super) async fn serve(stream: Bytes, about: Arc<About>) -> Result<Done> {
             stream.close().await?;
             Ok(Done::Nothing)
         }
+        // Nothing that matters here, but a node of libp2p's to which this was refused asks who we are minutes later.
+        IDENTIFY_PUSH => hello::read(&mut stream).await.map(|_| Done::Nothing),
         _ => Ok(Done::Asked(frames::read_request(&mut stream).await?, stream)),
     }
 }
