@@ -26,10 +26,10 @@ pub use fallback::{Fallback, Spare};
 #[cfg(all(feature = "cpu", not(target_family = "wasm")))]
 pub use offload::{Offload, open};
 
-use crate::model::engine::{FedToken, check_batch, embed, fed_tokens};
-use crate::model::package::{ModelInfo, Package};
 #[cfg(not(target_family = "wasm"))]
 use crate::model::Engine;
+use crate::model::engine::{FedToken, check_batch, embed, fed_tokens};
+use crate::model::package::{ModelInfo, Package};
 use crate::model::{EngineError, Feed, Logits, SequenceId};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
