@@ -18,13 +18,25 @@ cargo build --locked --workspace --all-targets --features "$(sh scripts/features
 export CAMELID_WEB="$CARGO_TARGET_DIR/web" CAMELID_BINARY="$CARGO_TARGET_DIR/debug/camelid"
 export CAMELID_SCREENSHOTS="${CAMELID_SCREENSHOTS:-$CARGO_TARGET_DIR/web/screenshots}"
 say "tests of the page in $(${CAMELID_CHROMIUM:-chromium} --version 2>/dev/null || echo Chromium)"
-# Each starts a network of its own, and waits most of the time: for blocks, for others.
 case "${WHAT:-all}" in
-all) files="tests/browser/page-tests/*.test.js tests/browser/soak/soak.test.js" ;;
+all)
+    # The longest first, so that none is waited for alone.
+    files=tests/browser/soak/soak.test.js
+    for name in jobs browsers interruptions views; do
+        files="$files tests/browser/page-tests/$name.test.js"
+    done
+    for file in tests/browser/page-tests/*.test.js; do
+        case " $files " in
+        *" $file "*) ;;
+        *) files="$files $file" ;;
+        esac
+    done
+    ;;
 soak) files=tests/browser/soak/soak.test.js ;;
 *) files="tests/browser/page-tests/$WHAT.test.js" ;;
 esac
 export CAMELID_SOAK_JOBS="${CAMELID_SOAK_JOBS:-10}" CAMELID_SOAK_MB="${CAMELID_SOAK_MB:-2}"
 export CAMELID_SOAK_IDLE_S="${CAMELID_SOAK_IDLE_S:-20}"
+# Each starts a network of its own, and waits most of the time: for blocks, for others.
 # shellcheck disable=SC2086
-exec node --test --test-concurrency=2 --test-reporter=spec $files
+exec node tests/browser/run.js 2 $files

@@ -201,7 +201,10 @@ impl<P: Copy + Ord> Sync<P> {
             }
             _ => Some(Fault::OtherKind),
         };
-        Ok(fault.map(|fault| Event::Fault(peer, fault)).into_iter().collect())
+        let mut events: Vec<_> = fault.map(|fault| Event::Fault(peer, fault)).into_iter().collect();
+        // A block that came twice may be next once more, after the first of the two was refused; nobody is asked for it.
+        events.extend(self.ready(now));
+        Ok(events)
     }
 
     fn on_headers<S: Store>(
@@ -269,8 +272,11 @@ impl<P: Copy + Ord> Sync<P> {
                 blocks.push(block);
             }
         }
+        if blocks.is_empty() {
+            return Vec::new();
+        }
         self.meter.came(blocks.len(), now.elapsed);
-        if blocks.is_empty() { Vec::new() } else { alloc::vec![Event::Blocks(blocks)] }
+        alloc::vec![Event::Blocks(blocks)]
     }
 
     /// What to ask now, of whom. To be called after everything that was told, and from time to time.

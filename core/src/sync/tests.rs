@@ -215,6 +215,19 @@ fn a_better_chain_without_blocks_does_not_stop_the_next_best() {
 }
 
 #[test]
+fn blocks_that_came_again_are_taken_after_others_were_refused() {
+    let mut best = empty();
+    grow(&mut best, 3, 1);
+    let mut world = World::new(vec![(Kind::OtherBody, best.clone()), (Kind::Honest, best.clone())]);
+    // Both are asked for the same blocks at once; the false ones come first.
+    world.sync = Sync::new(Limits { stall: Duration::ZERO, ..Limits::default() });
+    (0..2).for_each(|peer| world.sync.connected(peer));
+    world.run(20, |_| 0);
+    assert_eq!(world.banned, [0].into());
+    assert_eq!(world.chain.tip_hash(), best.tip_hash());
+}
+
+#[test]
 fn headers_from_the_future_wait_and_are_no_fault() {
     let mut best = empty();
     grow(&mut best, 20, 1);

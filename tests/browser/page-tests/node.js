@@ -123,9 +123,19 @@ export class Node {
     await this.#ended;
   }
 
+  /** Stops its time until it may go on. */
+  pause() {
+    this.#child.kill('SIGSTOP');
+  }
+
+  goOn() {
+    this.#child.kill('SIGCONT');
+  }
+
   /** Ends it as its user would; one that has ended already is no error. */
   async stop() {
     if (!this.#child || this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    this.goOn();
     this.#child.kill('SIGINT');
     await this.#ended;
     if (this.log().includes('panicked')) throw new Error(`${this.name} panicked:\n${this.log()}`);
