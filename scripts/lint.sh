@@ -17,7 +17,7 @@ cargo clippy --locked --workspace --all-targets --features "$(sh scripts/feature
 if [ -d "$(rustc --print sysroot)/lib/rustlib/wasm32-unknown-unknown" ]; then
     say "clippy for WASM"
     # shellcheck disable=SC2086
-    cargo clippy --locked -p camelid-core -p camelid-web-worker --features camelid-core/cpu --target wasm32-unknown-unknown -- $deny
+    cargo clippy --locked -p camelid-core -p camelid-web-worker -p camelid-web-light --features camelid-core/cpu --target wasm32-unknown-unknown -- $deny
 fi
 
 if cargo deny --version >/dev/null 2>&1; then
