@@ -164,7 +164,7 @@ fn each_learns_who_the_other_is_and_that_it_lives() {
             Happened::Here(LightEvent::Alive(time)) => {
                 assert!(time < Duration::from_secs(60));
                 alive += 1;
-                // The next one is due at once. Much faster than the clock of the node, it would end what the node asks.
+                // The next is due at once; from the third on it waits for the node's.
                 if alive < 3 {
                     pair.ahead += PING_EVERY;
                 }
