@@ -63,10 +63,13 @@ wasm_module() {
     rm -rf "$4" && mkdir -p "$4"
     "$CARGO_TARGET_DIR/bindgen/debug/$2" "$1" "$4"
     module="$4/$(basename "$1" .wasm)_bg.wasm"
-    wasm_opt "$module" "$5" -g
-    # Functions with like names have like code, which compresses better side by side. Then nobody needs the names.
     if [ "$5" = -Oz ]; then
+        # Nothing lies below 1,024: there is the end of the stack.
+        wasm_opt "$module" -Oz --converge --low-memory-unused -g
+        # Functions with like names have like code, which compresses better side by side. Then nobody needs the names.
         wasm_opt "$module" --reorder-functions-by-name
+    else
+        wasm_opt "$module" "$5" -g
     fi
     : > "$4/complete"
     say "built $module: $(wc -c < "$module") B, compressed $(gzip -9 -c "$module" | wc -c) B"

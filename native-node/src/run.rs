@@ -19,8 +19,13 @@ pub async fn run(config: NodeConfig, page: PageFiles) -> anyhow::Result<()> {
     log.with_ansi(colours).init();
     let mnemonic = open_wallet(&config)?;
     let (api, data_dir, network) = (config.api, config.data_dir.clone(), config.network);
-    let page =
-        PageOptions { files: page, faucet: config.faucet, address: config.page, hosts: config.page_hosts.clone() };
+    let page = PageOptions {
+        files: page,
+        checkpoints: config.checkpoints.clone(),
+        faucet: config.faucet,
+        address: config.page,
+        hosts: config.page_hosts.clone(),
+    };
     let (handle, mut task) = node::start(config, mnemonic.as_ref()).await?;
     let server = ApiServer::start(api, &data_dir.api_token(), &data_dir.api_address(), page, handle.clone()).await;
     let server = match server {

@@ -144,7 +144,7 @@ export class Client {
       await job.cancel();
       throw aborted();
     }
-    // When it is over there is nothing left to give up, and it says so.
+    // Once it is paid or over there is nothing left to give up, and it says so.
     signal?.addEventListener('abort', () => job.cancel().catch(() => {}), { once: true });
     return job;
   }
@@ -261,7 +261,8 @@ export class Client {
     try {
       // What stays to be read.
       this.status();
-      await this.#light.close();
+      // Who took over may have written more by now.
+      await this.#light.close(why !== 'taken-over');
     } catch (error) {
       // Nobody is there to take it, and the lock has to go either way.
       reportError(error);

@@ -12,6 +12,8 @@ export interface Options {
   network?: 'main' | 'test' | 'dev';
   /** Addresses of peers to begin with (multiaddresses, WebRTC-direct or WebSocket). */
   seeds?: string[];
+  /** Blocks that the chain is held to, each `HEIGHT:HASH`: whoever tells of another block there is not believed. */
+  checkpoints?: string[];
   /** The name under which the browser keeps everything: two apps on one origin take two. */
   storage?: string;
   /** The small module's WASM, where it does not lie as in the package: `light/camelid_web_light_bg.wasm`. */
@@ -63,7 +65,8 @@ export interface Client {
   address(): string;
   /** Whether a text is an address of this network, and if not, why. */
   checkAddress(text: string): { ok: true } | { ok: false; reason: string };
-  /** What sending this would cost, without sending; left out, a payment of the usual size. */
+  /** What sending this would cost, without sending; left out, a payment of the usual size. Speeds that there is not enough for are
+   *  left out; where there is not enough for any, that is a `too-little-money`. */
   fees(to?: string, amount?: Amount | 'all'): Promise<FeeChoice[]>;
   send(to: string, amount: Amount | 'all', feeRate?: Amount): Promise<{ txid: string; fee: Amount }>;
   history(): HistoryEntry[];
@@ -73,10 +76,12 @@ export interface Client {
   models(): Promise<ModelOffer[]>;
   /** Fetches a model, checking each chunk, and keeps it. Goes on where it was. */
   download(root: string, options?: { signal?: AbortSignal; onProgress?: (p: DownloadProgress) => void }): Promise<void>;
+  /** A `refused` while an answer that is under way has yet to be checked with it. */
   removeModel(root: string): Promise<void>;
   /** What a prompt would cost, who would answer and who will read it. */
   estimate(job: JobRequest): Promise<Estimate>;
-  /** Offers a prompt to the nodes. It is paid once the sealed answer is here. To abort gives up, later too, as `Job.cancel` does. */
+  /** Offers a prompt to the nodes. It is paid once the sealed answer is here. To abort gives up, later too, as long as it is not paid:
+   *  after that it changes nothing (`Job.cancel`). */
   submit(job: JobRequest, options?: { signal?: AbortSignal }): Promise<Job>;
   /** The jobs of this wallet that this browser knows, the newest first; those that were under way go on. Empty while it is locked.
    *  A job is the same object each time. */
@@ -101,13 +106,16 @@ export interface Client {
 }
 
 export interface Balance {
-  /** Confirmed and free to spend. */
+  /** Confirmed and free to spend: what prompts are paid from. */
   confirmed: Amount;
+  /** What a payment could use now: `confirmed`, and of `pending` the change of our own payments that a node has taken. */
+  spendable: Amount;
   /** On its way in, change of our own payments included. */
   pending: Amount;
   /** Mined, and not old enough to be spent. */
   immature: Amount;
-  /** In open jobs: what comes back at the latest at that height, if nobody answers. */
+  /** In open jobs: what comes back at the latest at that height, if nobody answers. A wallet that was restored finds open jobs on the
+   *  chain that are not among `Client.jobs()`: their money comes back, prompt and answer are on the device that asked. */
   inJobs: { amount: Amount; job: string; returnsAtHeight: number; returnsAbout: Date }[];
 }
 
@@ -117,6 +125,8 @@ export interface FeeChoice {
   rate: Amount;
   /** What the payment costs at that rate. */
   fee: Amount;
+  /** What the receiver gets, where receiver and amount were given: of `all`, everything less the fee. */
+  amount?: Amount;
   /** Blocks until it is mined, about. */
   blocks: number;
   secondsAbout: number;
@@ -131,7 +141,6 @@ export interface HistoryEntry {
   /** Unset while it waits for a block. */
   height?: number;
   time: Date;
-  to?: string;
   job?: string;
 }
 
@@ -177,12 +186,15 @@ export interface Estimate {
   total: Amount;
   /** The least reward that a node asks for this, where one offers. */
   leastReward?: Amount;
-  /** Seconds until the answer, as nodes say. */
-  secondsAbout?: number;
   /** Who will read the prompt. */
   readers: { node: string; address: string }[];
-  /** Why nobody would answer. */
-  problem?: { code: 'nobody-serves' | 'reward-too-low' | 'too-long' | 'too-little-money' | 'model-not-here'; reason: string };
+  /** Why nobody would answer. `nobody-serves`: no node has the model, or none has as much at stake as the reward asks for. `behind`:
+   *  blocks are still to be looked through. */
+  problem?: {
+    code:
+      | 'no-peers' | 'behind' | 'nobody-serves' | 'reward-too-low' | 'too-long' | 'too-little-money' | 'model-not-here' | 'other';
+    reason: string;
+  };
 }
 
 /** A job. Iterating gives its events from the first on, and ends with it. States come as they are; tokens once they can be read, and
@@ -195,12 +207,13 @@ export interface Job extends AsyncIterable<JobEvent> {
   /** Another list whenever one of them is another. */
   readonly tokens: readonly AnswerToken[];
   readonly text: string;
+  /** Of the last check: one that was made later stands for the answer from then on. */
   readonly verdict?: CheckReport;
   /** The node that took it, and got the prompt. */
   readonly node?: { node: string; address: string };
   /** What was paid, and where, once it is: the block's height is unset while it waits for one. */
   readonly payment?: { txid: string; height?: number; reward: Amount; fee: Amount; reserve: Amount };
-  /** Gives up waiting: before the payment nothing is lost, after it the money comes back when its time is over. */
+  /** Gives up waiting, before the payment: nothing is lost. After it that is a `refused`, and the job goes on by itself. */
   cancel(): Promise<void>;
   /** Forgets prompt and answer in this browser. An error while the job is not over. */
   forget(): Promise<void>;

@@ -40,8 +40,9 @@ export class Life {
     this.#states = Math.max(this.#states, view.states.length);
     this.view = view;
     this.#tokens = undefined;
-    // Verdicts of this session come by `judge`, and know more.
-    if (view.verdict && !this.#verdict) this.#judge(view.verdict);
+    // Verdicts of this session come by `judge`, and know more. The check after the one that decided is the fuller one.
+    const kept = view.checkedAgain ?? view.verdict;
+    if (kept && !this.#verdict) this.#judge(kept);
     void this.#catchUp();
   }
 

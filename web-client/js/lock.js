@@ -4,7 +4,7 @@
 
 import { CamelidError } from './errors.js';
 
-// A tab that writes its state and says goodbye takes less; one that hangs is not waited for.
+// A tab that ends and says goodbye takes less; one that hangs is not waited for.
 const PATIENCE_MS = 5_000;
 const ANSWER_MS = 500;
 

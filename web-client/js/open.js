@@ -29,6 +29,7 @@ async function start({ takeOver, ...options }) {
     const page = options.network || options.seeds ? {} : await readPage(storage);
     const network = options.network ?? page.network ?? 'main';
     const seeds = options.seeds ?? page.seeds ?? [];
+    const checkpoints = options.checkpoints ?? page.checkpoints ?? [];
     const { default: load, Light } = await import('./light/camelid_web_light.js');
     await load(options.wasmUrl ? { module_or_path: options.wasmUrl } : undefined);
 
@@ -36,7 +37,7 @@ async function start({ takeOver, ...options }) {
     const early = [];
     let client;
     const hear = (event) => (client ? client.hear(event) : early.push(event));
-    const light = await Light.open({ network, storage, seeds, agent: `camelidcoin/${VERSION}` }, hear);
+    const light = await Light.open({ network, storage, seeds, checkpoints, agent: `camelidcoin/${VERSION}` }, hear);
 
     const parts = { packageOf: (root) => light.package(root), makeWorker: () => makeWorker(options) };
     client = new Client({

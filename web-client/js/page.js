@@ -5,8 +5,11 @@ import { CamelidError } from './errors.js';
 const WAIT_MS = 10_000;
 const NETWORKS = ['main', 'test', 'dev'];
 const MOST_SEEDS = 64;
+const MOST_CHECKPOINTS = 512;
 const MOST_TEXT = 64 * 1024;
 
+const areTexts = (list, most) =>
+  Array.isArray(list) && list.length <= most && list.every((text) => typeof text === 'string');
 const beside = (name) => new URL(name, document.baseURI);
 
 /**
@@ -42,14 +45,13 @@ export function parsePage(text) {
   } catch {
     throw bad('expected JSON, found something else');
   }
-  const { network, seeds, faucet } = page ?? {};
+  const { network, seeds, checkpoints = [], faucet } = page ?? {};
   if (!NETWORKS.includes(network)) {
     throw bad(`expected the network main, test or dev, found ${String(network).slice(0, 20)}`);
   }
-  if (!Array.isArray(seeds) || seeds.length > MOST_SEEDS || !seeds.every((seed) => typeof seed === 'string')) {
-    throw bad(`expected at most ${MOST_SEEDS} addresses as seeds`);
-  }
-  return { network, seeds, faucet: faucet === true };
+  if (!areTexts(seeds, MOST_SEEDS)) throw bad(`expected at most ${MOST_SEEDS} addresses as seeds`);
+  if (!areTexts(checkpoints, MOST_CHECKPOINTS)) throw bad(`expected at most ${MOST_CHECKPOINTS} checkpoints`);
+  return { network, seeds, checkpoints, faucet: faucet === true };
 }
 
 /** Asks the node that serves the page for coins. */

@@ -127,6 +127,25 @@ test('of a spot check the places that were computed are tinted, later the first 
   assert.equal(job.verdict.complete, false);
 });
 
+test('a check that was made later stands for the answer after a reload', async () => {
+  const spot = { ...right, checked: 3 };
+  const [job] = jobsOf({ views: [view('done', { answer, verdict: spot, checkedAgain: right })] }).list();
+  const events = await follow(job);
+  assert.equal(events.filter(({ type }) => type === 'verdict').length, 1);
+  assert.deepEqual(
+    job.tokens.map(({ check }) => check),
+    Array(4).fill('right'),
+  );
+  assert.equal(job.verdict.complete, true);
+});
+
+test('an answer taken without a check has the verdict of the one that was made later', () => {
+  const wrong = [{ position: 1, found: 2, expected: 0 }];
+  const [job] = jobsOf({ views: [view('done', { answer, checkedAgain: { ...right, wrong } })] }).list();
+  assert.equal(job.verdict.valid, false);
+  assert.equal(job.tokens[1].check, 'wrong');
+});
+
 test('without the model ids stand for texts until it comes', async () => {
   const said = { views: [view('done', { answer, verdict: right })], here: false };
   const jobs = jobsOf(said);

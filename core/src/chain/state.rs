@@ -11,10 +11,10 @@ use super::{Batch, BlockError, BlockStatus, ChainError, CheckError, HeaderEntry,
 use crate::block::{Block, CompactTarget, Header, NetworkParams};
 use crate::filter::{FilterEntry, block_filter};
 use crate::hash::{BlockHash, FilterHeader, Txid};
+use crate::sorted::Map;
 use crate::transaction::{Coin, OutPoint, Transaction};
 use crate::units::{Height, Timestamp};
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use crypto_bigint::U256;
 
@@ -81,7 +81,7 @@ impl Accepted {
 }
 
 /// Blocks that a chain is held to, by height.
-pub type Checkpoints = BTreeMap<Height, BlockHash>;
+pub type Checkpoints = Map<Height, BlockHash>;
 
 /// A chain and everything that is known about its forks.
 #[derive(Clone, Debug)]

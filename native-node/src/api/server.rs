@@ -135,7 +135,7 @@ impl ApiServer {
         write_private(address_file, address.to_string().as_bytes())
             .map_err(|e| ApiStartError::AddressFile { file: address_file.into(), reason: e.to_string() })?;
         let has_page = !page.files.is_empty();
-        let site = Site::new(node, page.files, page.faucet);
+        let site = Site::new(node, page.files, &page.checkpoints, page.faucet);
         let beside = page::router(site.clone(), Names::Loopback).nest_service("/v1", api);
         let api = Port::serve(listener, address, beside);
         info!(%address, "API ready");

@@ -569,6 +569,8 @@ pub struct PageView {
     pub network: String,
     /// Where a browser that asks here can dial this node; what is to be tried first stands first.
     pub seeds: Vec<String>,
+    /// The node's checkpoints, HEIGHT:HASH, which the page holds headers to as well.
+    pub checkpoints: Vec<String>,
     /// Whether `POST /faucet` gives coins.
     pub faucet: bool,
 }

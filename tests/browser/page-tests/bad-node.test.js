@@ -38,7 +38,7 @@ async function visit(said, options, use) {
   const site = await servePage(said, options);
   try {
     const visitor = await browser.visit(site.url, options);
-    await use(visitor);
+    await use(visitor, site);
     await visitor.leave();
   } finally {
     await site.close();
@@ -113,6 +113,22 @@ test('a node that somebody added is found again, even after a visit without it',
   }
 });
 
+test('a chain is held to checkpoints, one that is kept already too', async () => {
+  await visit({ seeds }, { allow: UNREACHABLE }, async (visitor, site) => {
+    await follows(visitor);
+    // What is known is written within a second or two.
+    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    site.say({ seeds, checkpoints: [`1:${'ab'.repeat(32)}`] });
+    await visitor.page.reload();
+    await visitor.view('Network');
+    await visitor.page.getByText(/is not used any more: .* at height 1 contradicts the checkpoint abab/).waitFor();
+    await footer(visitor, ALONE).waitFor();
+    site.say({ seeds, checkpoints: [`1:${(await node.get('/v1/chain/block/1')).hash}`] });
+    await visitor.page.reload();
+    await follows(visitor);
+  });
+});
+
 test('over https the page says what it may not dial, and dials WebRTC', async () => {
   await visit({ seeds: elsewhere() }, { tls: tls(), allow: BLOCKED }, async (visitor) => {
     await follows(visitor);
@@ -138,6 +154,7 @@ for (const [what, said, words] of [
   ['a network that there is not', { network: 'moon', seeds: [] }, /expected the network main, test or dev, found moon/],
   ['no list of seeds', { seeds: 'all' }, /expected at most 64 addresses as seeds/],
   ['a seed that is no address', { seeds: ['nowhere'] }, /nowhere.*is no address of a node/],
+  ['a checkpoint that is none', { seeds: [], checkpoints: ['7:ab'] }, /checkpoint is not HEIGHT:HASH/],
 ]) {
   test(`a server that names ${what} is told apart from a node`, async () => {
     await visit(said, {}, async (visitor) => {

@@ -57,6 +57,14 @@ test('where the browser has no WebRTC WebSocket does', async () => {
   });
 });
 
+test('where pages get no GPU the page says so', async () => {
+  await withVisitor({ init: () => delete Navigator.prototype.gpu }, async (visitor) => {
+    await visitor.heading('Answers you can check').waitFor();
+    await visitor.page.getByText('This browser lacks something').click();
+    await visitor.page.getByText('This browser gives pages no GPU').waitFor();
+  });
+});
+
 test('two tabs: one has the wallet, the other can take it over', async () => {
   await withVisitor({}, async (visitor) => {
     await visitor.makeWallet();

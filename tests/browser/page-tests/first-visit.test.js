@@ -49,6 +49,19 @@ test('with three places checked the badge claims no more, and a check in full fi
   await visitor.status('Settled').waitFor();
 });
 
+test('what was checked in full is so after a reload too', async () => {
+  await visitor.view('Wallet');
+  // Once it is locked, everything is written.
+  await visitor.button('Lock').click();
+  await visitor.heading('Unlock your wallet').waitFor();
+  await visitor.page.reload();
+  await visitor.unlock();
+  await visitor.heading('Wallet').waitFor();
+  await visitor.view('Prompt');
+  await visitor.link(/One day a little camel/).click();
+  await visitor.rightAnswer();
+});
+
 test('restored in another browser it has the same coins and the same history', async () => {
   const coins = await visitor.spendable();
   assert.ok(coins > 0);

@@ -1,4 +1,5 @@
-// What goes wrong on the way: the page is loaded again in the middle of a job, the node is killed, the network is gone.
+// What goes wrong on the way: nobody takes a prompt, the page is loaded again in the middle of a job, the node is killed,
+// the network is gone.
 
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
@@ -21,9 +22,30 @@ after(async () => {
 
 const footer = (text) => visitor.page.locator('footer').getByRole('link').filter({ hasText: text });
 
-for (const [when, state] of [
-  ['before it is paid', /Waiting for a node/],
-  ['after it was paid', /paying|Paid, waiting|waiting for the key|Checking/],
+// Before the first job: nodes have as much at stake as the visitor has coins.
+test('what nobody takes, and what cannot be paid, is said before it is sent', async () => {
+  await visitor.view('Prompt');
+  await visitor.field('Prompt').fill('A story that nobody tells');
+  await visitor.page.getByText('More settings').click();
+  const reward = visitor.field('Reward for the node, in coins');
+  for (const [coins, title] of [
+    ['0.00000001', 'No node works for that reward'],
+    ['20', 'Not enough coins'],
+    ['100000', 'No node takes it now'],
+  ]) {
+    await reward.fill(coins);
+    await visitor.page.getByText(title, { exact: true }).waitFor();
+    assert.ok(await visitor.button('Send').isDisabled(), `at ${coins} coins`);
+  }
+  await reward.fill('0.00000001');
+  await visitor.button(/^Offer /).click();
+  await visitor.button(/^Send for /).waitFor();
+  await reward.fill('');
+});
+
+for (const [when, state, warnings] of [
+  ['before it is paid', /Waiting for a node/, []],
+  ['after it was paid', /paying|Paid, waiting|waiting for the key|Checking/, ['beforeunload']],
 ]) {
   test(`loaded again in mid-job, ${when}, it goes on`, async () => {
     const [worker] = network.computes;
@@ -33,7 +55,7 @@ for (const [when, state] of [
     const id = await visitor.ask(`A story that is told ${when}`, { limit: 60 });
     await visitor.status(state).waitFor();
     await visitor.view('Wallet');
-    await visitor.page.reload();
+    assert.deepEqual(await visitor.reload(), warnings);
     await visitor.unlock();
     // What was under way comes first, wherever one meant to go.
     await visitor.page.waitForURL(new RegExp(`#/answer/${id}$`));
@@ -42,6 +64,31 @@ for (const [when, state] of [
     await visitor.status('Settled').waitFor();
   });
 }
+
+test('a wallet that is restored while an answer is paid and open finds its money', async () => {
+  const [worker] = network.computes;
+  const other = await browser.visit(network.url, { allow: UNREACHABLE });
+  await other.synced();
+  const id = await visitor.ask('A story of two devices', { limit: 60 });
+  await visitor.status(/paying|Paid, waiting/).waitFor();
+  // Without the key it stays open.
+  worker.pause();
+  const open = other.region('Balance').getByRole('link', { name: 'In an open job' });
+  try {
+    await visitor.status(/waiting for the key/).waitFor();
+    await other.restore(visitor.words);
+    await other.heading('Ask a model').waitFor();
+    await other.view('Wallet');
+    await open.waitFor();
+    await other.region('Balance').getByText('from before this wallet was restored here').waitFor();
+    assert.equal(await open.getAttribute('href'), `#/explorer/job/${id}`);
+  } finally {
+    worker.goOn();
+  }
+  await visitor.status(/Settled|The money came back/).waitFor();
+  await open.waitFor({ state: 'detached' });
+  await other.leave();
+});
 
 test('nodes that are killed and come back are found again', async () => {
   await visitor.view('Network');
@@ -76,7 +123,7 @@ test('without a network the page opens, and shows what is kept', async () => {
   });
   const coins = await visitor.spendable();
   await network.front.stop();
-  await visitor.page.reload();
+  assert.deepEqual(await visitor.reload(), [], 'nothing is at stake');
   await visitor.unlock();
   await footer(ALONE).waitFor();
   assert.equal(await visitor.spendable(), coins);

@@ -43,6 +43,8 @@ export class Visitor {
   words;
   /** The folder of a profile that is to go with the visitor. */
   profile;
+  /** The kinds of dialogs that the browser opened, in order. */
+  dialogs = [];
   #url;
   #allow;
   #errors = [];
@@ -64,10 +66,20 @@ export class Visitor {
     });
     page.on('crash', () => this.#errors.push('the page crashed'));
     // The warning before a paid job is left: they leave all the same.
-    page.on('dialog', (dialog) => dialog.accept());
+    page.on('dialog', (dialog) => {
+      this.dialogs.push(dialog.type());
+      return dialog.accept();
+    });
     await page.goto(this.#url);
     this.page = page;
     return page;
+  }
+
+  /** Loads the page again; gives the kinds of dialogs that the browser opened before it did. */
+  async reload() {
+    const before = this.dialogs.length;
+    await this.page.reload();
+    return this.dialogs.slice(before);
   }
 
   /** Ends the visit, and fails if the page reported an error. */

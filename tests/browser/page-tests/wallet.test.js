@@ -30,6 +30,12 @@ async function fillPayment(to, amount) {
   await payer.field('Amount in coins').fill(amount);
 }
 
+/** Units of an amount as the page writes it: `1,234.50 coins`. */
+function unitsOf(text) {
+  const [whole, part = ''] = text.replace(/[^\d.]/g, '').split('.');
+  return Number(whole) * 100_000_000 + Number(part.padEnd(8, '0'));
+}
+
 test('coins that one sends the other receives', async () => {
   const address = await payee.address();
   const before = await payer.spendable();
@@ -56,6 +62,34 @@ test('all coins go at once', async () => {
   await payee.page.getByRole('dialog').getByRole('button', { name: 'Send', exact: true }).click();
   await payee.heading('Sent').waitFor();
   await until('nothing left', async () => (await payee.spendable()) === 0, network.about);
+});
+
+test('all coins go right after another payment, its change too, and the dialog says how many', async () => {
+  const address = await payee.address();
+  const back = async () => {
+    const coins = await payer.spendable();
+    return coins > 19 && coins;
+  };
+  const before = await until('the coins that came back', back, network.about);
+  await fillPayment(address, '0.5');
+  await payer.button('Review').click();
+  await payer.page.getByRole('dialog').getByRole('button', { name: 'Send', exact: true }).click();
+  await payer.heading('Sent').waitFor();
+  // The node has it: its change can be spent, most likely before it is in a block.
+  await until('the change', async () => (await payer.spendable()) > before - 0.51, network.about);
+  await payer.link('Send').click();
+  await payer.field('To').fill(address);
+  await payer.button('All').click();
+  await payer.button('Review').click();
+  const dialog = payer.page.getByRole('dialog');
+  const gets = await dialog.locator('dl div').filter({ hasText: 'They get' }).locator('dd').innerText();
+  await dialog.getByRole('button', { name: 'Send', exact: true }).click();
+  await payer.heading('Sent').waitFor();
+  const link = payer.page.locator('main a[href^="#/explorer/transaction/"]');
+  const txid = (await link.getAttribute('href')).split('/').at(-1);
+  const { outputs } = await until('the node has it', () => network.front.get(`/v1/chain/tx/${txid}`), network.about);
+  assert.deepEqual(outputs.map(({ address, value_units: units }) => [address, units]), [[address, unitsOf(gets)]]);
+  await until('nothing left', async () => (await payer.spendable()) === 0, network.about);
 });
 
 for (const [what, to, amount, words] of [

@@ -38,6 +38,7 @@ before(async () => {
   await devtools.send('Performance.enable');
   await visitor.begin(network.model);
   await visitor.view('Prompt');
+  await visitor.heading('Ask a model').waitFor();
   await visitor.page.getByRole('main').getByText(network.model, { exact: true }).click();
 });
 after(async () => {

@@ -40,6 +40,13 @@ codes! {
     internal = "internal",
 }
 
+impl Failure {
+    /// Whether the wallet holds too little for it.
+    pub fn is_too_little_money(&self) -> bool {
+        self.code == "too-little-money"
+    }
+}
+
 impl From<Failure> for JsValue {
     fn from(failure: Failure) -> JsValue {
         let error = Error::new(&failure.message);

@@ -12,9 +12,10 @@ use crate::state::{State, Wallet};
 use crate::store::{Shelf, Store};
 use crate::vault::Vault;
 use camelid_core::block::NetworkParams;
+use camelid_core::chain::Checkpoints;
 use camelid_core::light::{Anchor, HeaderChain, Limits};
 use camelid_core::message::{Request, Response};
-use camelid_core::units::Network;
+use camelid_core::units::{Height, Network};
 use core::future::poll_fn;
 use core::task::Poll;
 use core::time::Duration;
@@ -67,14 +68,39 @@ async fn peer_key(store: &Store) -> Result<Keypair> {
     Keypair::ed25519_from_bytes(secret).map_err(Failure::internal)
 }
 
-/// The headers that were kept, or the genesis block alone: what is damaged is fetched again.
-fn restore_headers(params: &'static NetworkParams, bytes: &[u8]) -> HeaderChain<PeerId> {
+/// The headers that were kept, or the genesis block alone: what is damaged, or contradicts a checkpoint, is fetched again.
+fn restore_headers(params: &'static NetworkParams, bytes: &[u8], checkpoints: &Checkpoints) -> HeaderChain<PeerId> {
     let most = Limits::default().useless_headers;
     let kept = HeaderChain::restore(params, Anchor::genesis(params), most, bytes);
-    kept.unwrap_or_else(|error| {
-        outside::note(&format!("{error}: they are fetched again"));
-        HeaderChain::new(params, Anchor::genesis(params), most)
-    })
+    let headers = match kept {
+        Ok(headers) if fits(&headers, checkpoints) => headers,
+        kept => {
+            let why = kept.err().map_or("headers contradict a checkpoint".into(), |error| error.to_string());
+            outside::note(&format!("{why}: they are fetched again"));
+            HeaderChain::new(params, Anchor::genesis(params), most)
+        }
+    };
+    headers.with_checkpoints(checkpoints.clone())
+}
+
+/// Whether headers are those of the checkpoints, as far as they go.
+fn fits(headers: &HeaderChain<PeerId>, checkpoints: &Checkpoints) -> bool {
+    checkpoints.iter().all(|(height, hash)| headers.hash(*height).is_none_or(|found| found == *hash))
+}
+
+/// The checkpoints that the embedder names.
+fn checkpoints(options: &JsValue) -> Result<Checkpoints> {
+    let given = Array::from(&property(options, "checkpoints"));
+    let parse = |text: Option<String>| {
+        let (height, hash) = text.as_ref()?.split_once(':')?;
+        Some((Height(height.parse().ok()?), hash.parse().ok()?))
+    };
+    let read = |given: JsValue| {
+        parse(given.as_string()).ok_or_else(|| {
+            Failure::bad_input("a checkpoint is not HEIGHT:HASH, such as 1000:00ab… with 64 hexadecimal digits")
+        })
+    };
+    given.iter().map(read).collect()
 }
 
 #[wasm_bindgen]
@@ -91,8 +117,10 @@ impl Light {
             Some(bytes) => Wallet::Locked(Vault::read(&bytes)?),
             None => Wallet::None,
         };
-        let headers = restore_headers(NetworkParams::of(network), &store.all(Shelf::Headers, "").await?.concat());
+        let (checkpoints, kept) = (checkpoints(&options)?, store.all(Shelf::Headers, "").await?.concat());
+        let headers = restore_headers(NetworkParams::of(network), &kept, &checkpoints);
         let mut state = State::new(network, &agent, keypair, headers, wallet)?;
+        state.checkpoints = checkpoints;
         for seed in Array::from(&property(&options, "seeds")).iter() {
             let seed = seed.as_string().ok_or_else(|| Failure::bad_input("a seed is no text"))?;
             state.net.learn(Net::parse(&seed)?, Source::Embedder);
@@ -124,9 +152,10 @@ impl Light {
         self.state.borrow_mut().net.close();
     }
 
-    /// Writes what is unsaved, and ends.
-    pub async fn close(&self) -> core::result::Result<(), JsValue> {
-        let written = self.flush().await;
+    /// Ends. What is unsaved is written first, unless another tab has the storage already: it would lose what it wrote.
+    pub async fn close(&self, write: bool) -> core::result::Result<(), JsValue> {
+        let written = if write { self.flush().await } else { Ok(()) };
+        // From here on nothing is written.
         let mut state = self.state.borrow_mut();
         state.net.close();
         state.ended = true;
@@ -141,6 +170,10 @@ impl Light {
         for _ in 0..40 {
             let batch = {
                 let mut state = self.state.borrow_mut();
+                // Another tab may have the storage by now.
+                if state.ended {
+                    return Err(Failure::aborted("the wallet is closed in this tab"));
+                }
                 state.save_soon();
                 if state.is_saving() { None } else { Some(state.take_batch()?) }
             };

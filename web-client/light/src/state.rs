@@ -9,8 +9,9 @@ use crate::outside;
 use crate::store::{Change, Shelf};
 use crate::vault::Vault;
 use camelid_core::block::NetworkParams;
+use camelid_core::chain::Checkpoints;
 use camelid_core::encode::{Decode, Encode};
-use camelid_core::hash::ModelRoot;
+use camelid_core::hash::{JobId, ModelRoot};
 use camelid_core::job::PeerAddress;
 use camelid_core::keys::Mnemonic;
 use camelid_core::light::{
@@ -95,6 +96,8 @@ pub struct Neighbour {
 pub struct State {
     pub network: Network,
     pub params: &'static NetworkParams,
+    /// Blocks that headers are held to.
+    pub checkpoints: Checkpoints,
     keypair: Keypair,
     me: PeerAddress,
     sequence: u64,
@@ -147,6 +150,7 @@ impl State {
         Ok(State {
             network,
             params,
+            checkpoints: Checkpoints::new(),
             net: Net::new(keypair.clone(), network, agent),
             keypair,
             jobs: Jobs::new(params, me.clone()),
@@ -583,6 +587,19 @@ impl State {
             }
         }
         self.wake();
+    }
+
+    /// Takes back a job that was not offered, as if it had never been. Whether that was in time.
+    pub fn take_back(&mut self, job: &JobId) -> bool {
+        if self.jobs.cancel(&self.client, job, outside::now()).is_err() || self.jobs.forget(job).is_err() {
+            return false;
+        }
+        // Nor is it written later.
+        let (key, failed) = (job.to_string(), &mut self.failed);
+        let its = |change: &Change| matches!(change, Change::Put(Shelf::Jobs, other, _) if *other == key);
+        failed.iter_mut().for_each(|batch| batch.changes.retain(|change| !its(change)));
+        self.wake();
+        true
     }
 
     /// Whether something is being written, or could not be.

@@ -45,7 +45,8 @@ function problemsOf(draft: Numbers): Problems {
   if (draft.temperature && !isBetween(draft.temperature, 0, 10))
     problems.temperature = 'Write a number from 0 to 10, with at most three decimals.';
   if (draft.topK && !/^\d{1,6}$/.test(draft.topK)) problems.topK = 'Write a whole number; 0 takes all.';
-  if (draft.topP && !isBetween(draft.topP, 0, 1)) problems.topP = 'Write a number from 0 to 1.';
+  if (draft.topP && !isBetween(draft.topP, 0.001, 1))
+    problems.topP = 'Write a number from 0.001 to 1, with at most three decimals.';
   if (draft.seed && !(/^\d{1,20}$/.test(draft.seed) && BigInt(draft.seed) < 2n ** 64n))
     problems.seed = 'Write a whole number below 2⁶⁴.';
   const reward = parseAmount(draft.reward);

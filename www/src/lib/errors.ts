@@ -12,7 +12,7 @@ const ADVICE: Record<Code, string> = {
   'in-use': 'Close it in the other tab, or use it here.',
   'no-peers': 'It goes on as soon as a node is found. Stay online, or add a node under Network.',
   offline: 'Look at your connection. It goes on by itself once there is one.',
-  refused: 'Nothing was paid. Change what the reason names, then try again.',
+  refused: 'Look at the reason: change what it names, or wait, then try again.',
   storage: 'Make room on this device, or allow this page to keep data, then load it again.',
   'other-network': 'It belongs to another network than this page. Check where it came from.',
   'not-found': 'Check it for a slip. What is very new may take a block to appear.',
@@ -41,7 +41,8 @@ export function codeOf(error: unknown): Code {
   return error instanceof Error && error.name === 'AbortError' ? 'aborted' : 'internal';
 }
 
-function sentence(text: string): string {
+/** A text as a sentence: from a capital letter to a full stop. */
+export function sentence(text: string): string {
   const line = text.trim();
   return `${line[0]!.toUpperCase()}${line.slice(1)}${/[.!?…]$/.test(line) ? '' : '.'}`;
 }

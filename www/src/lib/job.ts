@@ -8,7 +8,6 @@ const BEFORE_PAYMENT: readonly JobState[] = ['waiting-for-node', 'computing'];
 export const isOver = (state: JobState) => OVER.includes(state);
 /** Paid and not settled: a bad time to close the page. */
 export const isAtStake = (state: JobState) => !isOver(state) && !BEFORE_PAYMENT.includes(state);
-export const isPaid = (state: JobState) => state !== 'refused' && !BEFORE_PAYMENT.includes(state);
 
 /** A job's state in a few words, for lists and for those who listen. */
 export const STATE_WORDS: Record<JobState, string> = {

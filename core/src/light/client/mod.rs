@@ -27,7 +27,7 @@ use crate::hash::{KeyHash, Txid};
 use crate::message::{LightResponse, Request, Response};
 use crate::sorted::{Map, Set};
 use crate::sync::Now;
-use crate::units::Height;
+use crate::units::{Amount, Height};
 use crate::wallet::Keyring;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -208,6 +208,12 @@ impl<P: Copy + Ord> LightClient<P> {
     /// What the wallet owns, for the next block.
     pub fn holdings(&self) -> Holdings {
         self.ledger.holdings(self.headers.height().next(), self.params)
+    }
+
+    /// What a payment could use now: coins on the chain, and change of our own payments that a peer took.
+    pub fn spendable(&self) -> Amount {
+        let coins = self.ledger.spendable(self.headers.height().next(), self.params);
+        Amount(coins.iter().map(|(_, coin)| coin.output.value.0).fold(0, u64::saturating_add))
     }
 
     /// What happened since this was asked last, in order.

@@ -69,6 +69,7 @@ impl<P: Copy + Ord> Jobs<P> {
     pub fn next(&mut self, client: &mut LightClient<P>, now: Now) -> Vec<Ask<P>> {
         self.give_up_waiting(client, now);
         self.step_all(client, now);
+        self.step_found(client, now);
         self.act(client, now);
         let mut asks = Vec::new();
         self.ask_errands(&mut asks, client, now);

@@ -28,6 +28,7 @@
 mod answer;
 mod ask;
 mod error;
+mod found;
 mod market;
 mod order;
 mod record;
@@ -141,6 +142,8 @@ pub struct Jobs<P> {
     market: Market<P>,
     /// Coins that were offered for jobs which came to nothing, and until which height pools bind them to those.
     known: Map<OutPoint, Height>,
+    /// When a move of a contract was made that belongs to no job here.
+    moved: Map<OutPoint, Duration>,
     events: Vec<JobEvent>,
 }
 
@@ -162,6 +165,7 @@ impl<P: Copy + Ord> Jobs<P> {
             last_asked: Map::new(),
             market: Market::default(),
             known: Map::new(),
+            moved: Map::new(),
             events: Vec::new(),
         }
     }

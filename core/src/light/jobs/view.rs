@@ -3,7 +3,7 @@
 use super::record::Job;
 use super::state::state_of;
 use super::{JobState, Jobs, StateEntry};
-use crate::contract::State;
+use crate::contract::{State, Terms};
 use crate::deal::{ClientDeal, DealVerdict, Facts, Position, VerifyMode};
 use crate::hash::{JobId, ModelRoot, Txid};
 use crate::job::PeerAddress;
@@ -152,23 +152,27 @@ fn bound(deal: &ClientDeal, facts: &Facts<'_>) -> Option<Bound> {
         let until = Height(params.valid_until.0.saturating_sub(facts.rules.settlement_least_left));
         return Some(Bound { amount: deal.coin_values.iter().copied().sum(), until });
     }
-    let paid = params.reward.checked_add(params.reserve).unwrap_or_default();
     match deal.track.position(facts.tip, facts.rules, facts.network) {
         Position::Nowhere => {
             let amount = params.client_pays().unwrap_or_default();
             Some(Bound { amount, until: params.valid_until.plus(facts.rules.dead_depth) })
         }
         Position::In { terms, since, .. } => {
-            let [reveal, grace, contest] =
-                [terms.periods.reveal, terms.periods.grace, terms.periods.contest].map(u32::from);
-            let reveal = if deal.answer.is_some() || deal.verdict.is_some() { 2 * reveal } else { reveal };
-            Some(match terms.state {
-                // A demand, and then a claim.
-                State::Settlement => Bound { amount: paid, until: since.plus(reveal).plus(grace) },
-                State::Demanded => Bound { amount: paid, until: since.plus(grace) },
-                _ => Bound { amount: params.reserve, until: since.plus(contest) },
-            })
+            Some(bound_in(&terms, since, deal.answer.is_some() || deal.verdict.is_some()))
         }
         Position::Ended(_) => None,
+    }
+}
+
+/// What is bound in a contract that is in its state since a height. Who may have the key waits longer before it is demanded.
+pub(super) fn bound_in(terms: &Terms, since: Height, may_have_key: bool) -> Bound {
+    let paid = terms.reward.checked_add(terms.reserve).unwrap_or_default();
+    let [reveal, grace, contest] = [terms.periods.reveal, terms.periods.grace, terms.periods.contest].map(u32::from);
+    let reveal = if may_have_key { 2 * reveal } else { reveal };
+    match terms.state {
+        // A demand, and then a claim.
+        State::Settlement => Bound { amount: paid, until: since.plus(reveal).plus(grace) },
+        State::Demanded => Bound { amount: paid, until: since.plus(grace) },
+        _ => Bound { amount: terms.reserve, until: since.plus(contest) },
     }
 }

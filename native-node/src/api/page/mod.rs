@@ -24,6 +24,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use camelid_core::chain::Checkpoints;
 use camelid_core::units::Amount;
 use faucet::Faucet;
 use std::net::SocketAddr;
@@ -47,6 +48,8 @@ const NO_PAGE: &str = "This camelid was built without the page: `make demo` buil
 pub struct PageOptions {
     /// The page.
     pub files: PageFiles,
+    /// What `page.json` says of them.
+    pub checkpoints: Checkpoints,
     /// What the faucet pays to who asks; no faucet when `None`. It must be `None` on other networks than `dev`.
     pub faucet: Option<Amount>,
     /// An address to serve the page on, without the API, beside the API's.
@@ -85,12 +88,14 @@ impl Names {
 pub(super) struct Site<N> {
     node: N,
     files: PageFiles,
+    checkpoints: Vec<String>,
     faucet: Option<Faucet>,
 }
 
 impl<N> Site<N> {
-    pub(super) fn new(node: N, files: PageFiles, faucet: Option<Amount>) -> Arc<Self> {
-        Arc::new(Site { node, files, faucet: faucet.map(Faucet::new) })
+    pub(super) fn new(node: N, files: PageFiles, checkpoints: &Checkpoints, faucet: Option<Amount>) -> Arc<Self> {
+        let checkpoints = checkpoints.iter().map(|(height, hash)| format!("{height}:{hash}")).collect();
+        Arc::new(Site { node, files, checkpoints, faucet: faucet.map(Faucet::new) })
     }
 }
 
@@ -152,7 +157,8 @@ async fn page_json<N: NodeApi>(
     let host = Host::of(&headers).unwrap_or(Host::Localhost);
     let listen: Vec<Multiaddr> = status.listen.iter().filter_map(|address| address.parse().ok()).collect();
     let seeds = seeds::for_browser(&listen, &host).iter().map(ToString::to_string).collect();
-    Ok(Json(PageView { network: status.network, seeds, faucet: site.faucet.is_some() }))
+    let checkpoints = site.checkpoints.clone();
+    Ok(Json(PageView { network: status.network, seeds, checkpoints, faucet: site.faucet.is_some() }))
 }
 
 async fn pay<N: NodeApi>(

@@ -3,9 +3,9 @@
 use super::super::tests::{LISTEN, Running, exchange, start};
 use super::*;
 use crate::api::types::{ErrorBody, FaucetPaid, PageView};
-use camelid_core::hash::KeyHash;
+use camelid_core::hash::{BlockHash, KeyHash};
 use camelid_core::keys::Address;
-use camelid_core::units::{COIN, Network};
+use camelid_core::units::{COIN, Height, Network};
 use flate2::read::GzDecoder;
 use std::fs;
 use std::io::Read;
@@ -181,6 +181,7 @@ async fn a_program_without_the_page_says_how_to_get_it() {
 async fn who_calls_by_a_strange_name_gets_nothing() {
     let page = PageOptions {
         files: page(),
+        checkpoints: Checkpoints::new(),
         faucet: Some(Amount(5)),
         address: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
         hosts: vec!["camelid.example".into()],
@@ -210,13 +211,18 @@ async fn who_calls_by_a_strange_name_gets_nothing() {
 
 #[tokio::test]
 async fn the_page_learns_where_to_dial() {
-    let page = PageOptions { address: Some(SocketAddr::from(([127, 0, 0, 1], 0))), ..PageOptions::default() };
+    let page = PageOptions {
+        address: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
+        checkpoints: [(Height(7), BlockHash([0xab; 32]))].into(),
+        ..PageOptions::default()
+    };
     let api = start(page).await;
     let (status, headers, body) = exchange(api.server.address(), "GET /page.json", &[api.host()], "").await;
     assert_eq!((status, header(&headers, "content-type")), (200, "application/json"));
     assert_eq!(header(&headers, "cache-control"), "no-cache");
     let view: PageView = serde_json::from_slice(&body).unwrap();
-    assert_eq!(view, PageView { network: "dev".into(), seeds: vec![LISTEN[1].into()], faucet: false });
+    let checkpoints = vec![format!("7:{}", "ab".repeat(32))];
+    assert_eq!(view, PageView { network: "dev".into(), seeds: vec![LISTEN[1].into()], checkpoints, faucet: false });
     let public = api.server.page_address().unwrap();
     let (_, _, body) = exchange(public, "GET /page.json", &["host: 10.0.0.5:80".into()], "").await;
     assert_eq!(serde_json::from_slice::<PageView>(&body).unwrap().seeds, [LISTEN[2]]);

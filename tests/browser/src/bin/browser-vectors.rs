@@ -15,7 +15,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 /// Tokens of texts where the environment names no number.
-const SHORT: usize = 6_000;
+const SHORT: usize = 10_000;
 
 fn main() -> anyhow::Result<()> {
     let folder = std::env::args().nth(1).map(PathBuf::from).context("expected a folder")?;

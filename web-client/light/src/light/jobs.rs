@@ -111,10 +111,20 @@ impl Light {
         Ok(models::package(&self.state, &self.store, root(&model)?).await?)
     }
 
-    /// Forgets a model.
+    /// Forgets a model, once no job that is under way is to be checked with it.
     #[wasm_bindgen(js_name = removeModel)]
     pub async fn remove_model(&self, model: String) -> core::result::Result<(), JsValue> {
-        Ok(models::remove(&self.state, &self.store, root(&model)?).await?)
+        let root = root(&model)?;
+        {
+            let state = self.state.borrow();
+            let unchecked = |job: &JobView| !job.over && job.verify != VerifyMode::None && job.verdict.is_none();
+            if state.jobs.views(&state.client).iter().any(|job| job.model == root && unchecked(job)) {
+                return Err(
+                    Failure::refused("an answer of this model is still to be checked with it: wait for that").into()
+                );
+            }
+        }
+        Ok(models::remove(&self.state, &self.store, root).await?)
     }
 
     /// What a job would cost, and who would answer.
@@ -183,7 +193,13 @@ impl Light {
             state.wake();
             id
         };
-        self.flush().await?;
+        if let Err(failure) = self.flush().await {
+            // What is not written down was not offered: it is taken back, so that nobody asks, and pays, twice.
+            let mut state = self.state.borrow_mut();
+            if state.take_back(&id) {
+                return Err(failure.into());
+            }
+        }
         Ok(id.to_string())
     }
 

@@ -50,18 +50,19 @@ impl Light {
         let holdings = state.client.holdings();
         let now = outside::now().time.0;
         let height = state.client.headers().height();
-        let bound = state.jobs.views(&state.client).into_iter().filter_map(|view| {
-            let bound = view.bound?;
+        let jobs = state.jobs.views(&state.client).into_iter().filter_map(|view| Some((view.id, view.bound?)));
+        let bound = jobs.chain(state.jobs.found(&state.client)).map(|(job, bound)| {
             let seconds = bound.until.0.saturating_sub(height.0) as f64 * f64::from(state.params.block_interval);
-            let bound = Builder::default()
+            Builder::default()
                 .set("amount", bound.amount.0)
-                .set("job", view.id.to_string())
+                .set("job", job.to_string())
                 .set("returnsAtHeight", bound.until.0)
-                .set("returnsAbout", f64::from(now) + seconds);
-            Some(bound.done())
+                .set("returnsAbout", f64::from(now) + seconds)
+                .done()
         });
         Builder::default()
             .set("confirmed", holdings.confirmed.0)
+            .set("spendable", state.client.spendable().0)
             .set("pending", holdings.pending.0)
             .set("immature", holdings.immature.0)
             .set("inJobs", list(bound))
@@ -86,7 +87,7 @@ impl Light {
         }
     }
 
-    /// What paying would cost at three speeds.
+    /// What paying would cost at three speeds; those that there is not enough for are left out.
     pub async fn fees(&self, to: Option<String>, amount: JsValue) -> core::result::Result<Array, JsValue> {
         let state = self.state.borrow();
         let rates = state.jobs.fee_rates();
@@ -97,24 +98,35 @@ impl Light {
             ("fast", rates.next_block.max(rates.least).saturating_mul(2), 1),
         ];
         drop(state);
-        let mut out = Vec::new();
+        let (mut out, mut dear) = (Vec::new(), None);
         for (speed, rate, blocks) in choices {
-            let fee = match &to {
-                Some(to) if !amount.is_undefined() => self.prepare(to, &amount, FeeRate(rate))?.fee,
-                _ => FeeRate(rate).fee(USUAL_BYTES),
+            let (fee, given) = match &to {
+                Some(to) if !amount.is_undefined() => match self.prepare(to, &amount, FeeRate(rate)) {
+                    Ok((paid, given)) => (paid.fee, Some(given.0)),
+                    Err(failure) if failure.is_too_little_money() => {
+                        dear = dear.or(Some(failure));
+                        continue;
+                    }
+                    Err(failure) => return Err(failure.into()),
+                },
+                _ => (FeeRate(rate).fee(USUAL_BYTES), None),
             };
-            let choice =
-                Builder::default().set("speed", speed).set("rate", rate).set("fee", fee.0).set("blocks", blocks);
+            let choice = Builder::default().set("speed", speed).set("rate", rate).set("fee", fee.0);
+            let choice = choice.set("amount", given).set("blocks", blocks);
             out.push(choice.set("secondsAbout", f64::from(blocks) * interval).done());
         }
-        Ok(list(out.into_iter()))
+        match dear {
+            Some(failure) if out.is_empty() => Err(failure.into()),
+            _ => Ok(list(out.into_iter())),
+        }
     }
 
-    /// Pays somebody. It is submitted until it is in a block, or refused for good.
+    /// Pays somebody. It is submitted until it is in a block, or refused for good: what fails after it is in the books is no
+    /// failure of the payment.
     pub async fn send(&self, to: String, amount: JsValue, rate: Option<u64>) -> core::result::Result<Object, JsValue> {
         let rates = self.state.borrow().jobs.fee_rates();
         let rate = FeeRate(rate.unwrap_or(rates.next_block.max(rates.least)));
-        let paid = self.prepare(&to, &amount, rate)?;
+        let (paid, _) = self.prepare(&to, &amount, rate)?;
         let fee = paid.fee;
         let txid = {
             let mut state = self.state.borrow_mut();
@@ -123,7 +135,11 @@ impl Light {
             txid
         };
         // So that it is not forgotten with the page.
-        self.flush().await?;
+        if let Err(failure) = self.flush().await {
+            let text =
+                format!("payment {txid} is under way and not written down here ({failure}): keep this page open");
+            self.state.borrow_mut().warn(text);
+        }
         Ok(Builder::default().set("txid", txid.to_string()).set("fee", fee.0).done())
     }
 
@@ -139,17 +155,20 @@ fn locked() -> Failure {
 }
 
 impl Light {
-    fn prepare(&self, to: &str, amount: &JsValue, rate: FeeRate) -> Result<Paid> {
+    /// A payment, and what the receiver gets of it.
+    fn prepare(&self, to: &str, amount: &JsValue, rate: FeeRate) -> Result<(Paid, Amount)> {
         let state = self.state.borrow();
         if !state.is_open() {
             return Err(locked());
         }
         let to = Address::parse(to.trim(), state.network).map_err(Failure::bad_address)?;
         let script = templates::p2pkh(to.hash);
-        Ok(match wanted(amount)? {
+        let paid = match wanted(amount)? {
             Wanted::All => state.client.prepare_all(script, rate)?,
             Wanted::This(value) => state.client.prepare(vec![TxOut { value, script_pubkey: script }], rate)?,
-        })
+        };
+        let given = paid.tx.outputs.first().map_or(Amount::ZERO, |output| output.value);
+        Ok((paid, given))
     }
 }
 

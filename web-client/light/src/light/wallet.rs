@@ -173,7 +173,10 @@ impl Light {
             Some(books) => {
                 let saved = Saved { headers: &headers, filters: &filters, state: &books };
                 match LightClient::restore(state.params, saved, keyring()?, Limits::default()) {
-                    Ok(client) => Some(client),
+                    Ok(client) if super::fits(client.headers(), &state.checkpoints) => {
+                        Some(client.with_checkpoints(state.checkpoints.clone()))
+                    }
+                    Ok(_) => None,
                     Err(error) => {
                         state.warn(format!("{error}: the chain is looked through again"));
                         None
@@ -185,7 +188,7 @@ impl Light {
         let client = match restored {
             Some(client) => client,
             None => {
-                let headers = super::restore_headers(state.params, &headers);
+                let headers = super::restore_headers(state.params, &headers, &state.checkpoints);
                 LightClient::with_headers(headers, vault.birthday, keyring()?, Limits::default())
             }
         };

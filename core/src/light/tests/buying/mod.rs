@@ -1,6 +1,7 @@
 //! Answers bought by a light client from a simulated node, over peers that are honest or not.
 
 mod ends;
+mod found;
 mod honest;
 mod lies;
 mod market;
