@@ -104,6 +104,8 @@ pub struct State {
     pub net: Net,
     pub client: LightClient<PeerId>,
     pub jobs: Jobs<PeerId>,
+    /// Jobs whose answers could not be checked when that was tried last.
+    pub failed_checks: Set<JobId>,
     pub wallet: Wallet,
     asked: Map<u64, Asked>,
     asks: u64,
@@ -155,6 +157,7 @@ impl State {
             keypair,
             jobs: Jobs::new(params, me.clone()),
             me,
+            failed_checks: Set::new(),
             // Above those of all earlier runs.
             sequence: js_sys::Date::now() as u64 * 1000,
             client: headers_alone(headers)?,

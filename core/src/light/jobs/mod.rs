@@ -61,6 +61,7 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 use ask::{Errand, Open, WantedBlock};
 use core::time::Duration;
+use found::Moves;
 use market::Market;
 use record::Job;
 use step::with_keys;
@@ -142,8 +143,7 @@ pub struct Jobs<P> {
     market: Market<P>,
     /// Coins that were offered for jobs which came to nothing, and until which height pools bind them to those.
     known: Map<OutPoint, Height>,
-    /// When a move of a contract was made that belongs to no job here.
-    moved: Map<OutPoint, Duration>,
+    moves: Moves,
     events: Vec<JobEvent>,
 }
 
@@ -165,7 +165,7 @@ impl<P: Copy + Ord> Jobs<P> {
             last_asked: Map::new(),
             market: Market::default(),
             known: Map::new(),
-            moved: Map::new(),
+            moves: Moves::default(),
             events: Vec::new(),
         }
     }

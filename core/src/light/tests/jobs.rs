@@ -5,10 +5,10 @@ use crate::contract::{
     Commitments, Move, SettlementParts, Signer, State, Terms, build_settlement, claim, contract_output, demand,
     finalize, reveal, settlement_terms,
 };
-use crate::job::fixtures::{hash_of, key, network, params};
+use crate::job::fixtures::{hash_of, key, network, params, peer};
 use crate::job::{AnswerKeys, JobParams, SealedAnswer};
 use crate::keys::JobKey;
-use crate::light::{Event, Kind};
+use crate::light::{Event, Jobs, Kind};
 use crate::script::{sign_p2pkh_inputs, templates};
 use crate::transaction::{Coin, OutPoint, Transaction};
 use crate::units::{Amount, COIN, Height, TokenId};
@@ -32,9 +32,13 @@ fn funded() -> (TestChain, (OutPoint, Coin), (OutPoint, Coin)) {
 
 /// A settlement of one of our jobs, and its terms.
 fn settlement(stake: &(OutPoint, Coin), coin: &(OutPoint, Coin)) -> (Transaction, Terms) {
+    settlement_of(params(), stake, coin)
+}
+
+fn settlement_of(params: JobParams, stake: &(OutPoint, Coin), coin: &(OutPoint, Coin)) -> (Transaction, Terms) {
     let ring = keyring();
     let client = ring.keys().job(INDEX, JobKey::Client).unwrap();
-    let params = JobParams { client_key: client.public_key(), ..params() };
+    let params = JobParams { client_key: client.public_key(), ..params };
     let keys = AnswerKeys { salt: [1; 32], ephemeral: key("ephemeral"), key: K };
     let sealed = SealedAnswer::new(&[TokenId(4)], &keys, &params.job_key);
     let node = key("node").public_key();
@@ -101,6 +105,22 @@ fn an_open_job_is_found_again_from_the_words_alone() {
         (tx.txid(), Kind::Job { by: Some(Move::Settle) }, Some(tx.outpoint(0)))
     );
     assert_eq!((line.change(), line.job), (-(cost as i64), Some(terms.job_id)));
+}
+
+/// Anybody can put our key into one.
+#[test]
+fn a_settlement_that_does_not_pay_for_its_moves_is_no_job_of_ours() {
+    for (cheap, count) in [(false, 1), (true, 0)] {
+        let (mut chain, stake, coin) = funded();
+        let nothing = JobParams { reserve: Amount::ZERO, move_fee: Amount::ZERO, bond: Amount::ZERO, ..params() };
+        let (tx, terms) = settlement_of(if cheap { nothing } else { params() }, &stake, &coin);
+        assert_eq!(mine(&mut chain, stranger(1), vec![tx]).transactions.len(), 2);
+        let mut world = World::new(vec![(Play::Honest, chain)]);
+        world.run(6);
+        assert_eq!(world.light.ledger().contracts().count(), 1);
+        let found = Jobs::new(dev(), peer("client")).found(&world.light);
+        assert_eq!(found.iter().filter(|(job, _)| *job == terms.job_id).count(), count);
+    }
 }
 
 #[test]

@@ -117,8 +117,12 @@ impl Light {
         let root = root(&model)?;
         {
             let state = self.state.borrow();
-            let unchecked = |job: &JobView| !job.over && job.verify != VerifyMode::None && job.verdict.is_none();
-            if state.jobs.views(&state.client).iter().any(|job| job.model == root && unchecked(job)) {
+            // One that could not be checked may have failed for a model that is damaged here.
+            let unchecked = |job: &JobView| {
+                let open = !job.over && job.verify != VerifyMode::None && job.verdict.is_none();
+                open && job.model == root && !state.failed_checks.contains(&job.id)
+            };
+            if state.jobs.views(&state.client).iter().any(unchecked) {
                 return Err(
                     Failure::refused("an answer of this model is still to be checked with it: wait for that").into()
                 );
@@ -196,7 +200,8 @@ impl Light {
         if let Err(failure) = self.flush().await {
             // What is not written down was not offered: it is taken back, so that nobody asks, and pays, twice.
             let mut state = self.state.borrow_mut();
-            if state.take_back(&id) {
+            // What may be on its way to the disk is there at the next visit: it goes on.
+            if !state.is_saving() && state.take_back(&id) {
                 return Err(failure.into());
             }
         }
@@ -235,6 +240,7 @@ impl Light {
         let mut state = self.state.borrow_mut();
         let crate::state::State { jobs, client, .. } = &mut *state;
         jobs.on_verified(client, &id, verdict, outside::now());
+        state.failed_checks.remove(&id);
         state.wake();
         Ok(())
     }
@@ -245,6 +251,7 @@ impl Light {
         let id = job_id(&id)?;
         let mut state = self.state.borrow_mut();
         state.jobs.on_verify_failed(&id, outside::now());
+        state.failed_checks.insert(id);
         state.warn(format!("the answer to job {id} could not be checked yet: {reason}"));
         Ok(())
     }

@@ -136,6 +136,10 @@ impl Light {
         };
         // So that it is not forgotten with the page.
         if let Err(failure) = self.flush().await {
+            if self.state.borrow().ended {
+                let text = "whether the payment went out is not known: look at the history before you pay again";
+                return Err(Failure::aborted(text).into());
+            }
             let text =
                 format!("payment {txid} is under way and not written down here ({failure}): keep this page open");
             self.state.borrow_mut().warn(text);
@@ -164,7 +168,12 @@ impl Light {
         let to = Address::parse(to.trim(), state.network).map_err(Failure::bad_address)?;
         let script = templates::p2pkh(to.hash);
         let paid = match wanted(amount)? {
-            Wanted::All => state.client.prepare_all(script, rate)?,
+            Wanted::All => state.client.prepare_all(script, rate).map_err(|error| match error {
+                PaymentError::BelowDust { .. } => {
+                    Failure::too_little_money("the fee would leave nothing worth sending")
+                }
+                error => error.into(),
+            })?,
             Wanted::This(value) => state.client.prepare(vec![TxOut { value, script_pubkey: script }], rate)?,
         };
         let given = paid.tx.outputs.first().map_or(Amount::ZERO, |output| output.value);
