@@ -1,11 +1,15 @@
 // A node that alters one token of its answers: the page shows which, says what should stand there, and does not sign
-// the pay-out.
+// the pay-out. A picture of it goes to CAMELID_SCREENSHOTS.
 
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { built } from '../harness/index.js';
 import { startNetwork } from './network.js';
 import { openBrowser } from './visitor.js';
 
+const pictures = process.env.CAMELID_SCREENSHOTS ?? join(built(), 'screenshots');
 let network, browser, visitor;
 
 before(async () => {
@@ -27,6 +31,8 @@ test('a wrong token is shown, and the node is not paid out', async () => {
   const wrong = visitor.page.locator('.answer .wrong');
   await wrong.first().waitFor();
   assert.match(await wrong.first().innerText(), /the model says/);
+  mkdirSync(pictures, { recursive: true });
+  await visitor.page.screenshot({ path: join(pictures, 'wrong-token.png') });
   await visitor.page.getByText('What exactly was checked').click();
   const rows = visitor.page.getByRole('region', { name: 'Tokens by place' });
   assert.match(await rows.getByText(/^wrong, the model says/).first().innerText(), /\(\d+\)$/);
